@@ -1,0 +1,28 @@
+/** Who asks. Every read and every change goes through one; doors make none but by `authenticate`. */
+import type { CredentialId, KeyId, MasterId, SubaccountId } from "../platform/ids.ts";
+
+export type Operator = Readonly<{ kind: "operator"; via: "key" | "cli" }>;
+
+export type MasterPrincipal = Readonly<{
+  kind: "master";
+  masterId: MasterId;
+  keyId: KeyId | null; // null: the operator acts for it
+  scopes: readonly Scope[];
+  operator?: true; // the operator acts for this master by Postmeter-Account
+}>;
+
+export type SubaccountPrincipal = Readonly<{
+  kind: "subaccount";
+  masterId: MasterId;
+  subaccountId: SubaccountId;
+  keyId: KeyId | null; // null: its master or the operator acts for it
+  credentialId?: CredentialId; // set when SMTP AUTH made it
+  scopes: readonly Scope[];
+  operator?: true;
+}>;
+
+export type Principal = Operator | MasterPrincipal | SubaccountPrincipal;
+
+/** `full` is all that the key's kind may do; the others are parts of it. */
+export const scopes = ["full", "read", "send", "billing"] as const;
+export type Scope = (typeof scopes)[number];

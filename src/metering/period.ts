@@ -1,0 +1,2 @@
+/** Half-open `[start, end)`. */
+export type Period = Readonly<{ start: Date; end: Date }>;

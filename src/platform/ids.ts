@@ -1,0 +1,65 @@
+/**
+ * Ids: UUIDv7 inside (database, memory), TypeID (`sub_01h...`) at the doors, so that an id says what it names.
+ * A UUIDv7 starts with its instant: it sorts by age and finds its own partition.
+ */
+
+import { fromUUID, parseTypeId, type TypeId, toUUID } from "typeid-js";
+import { v7 } from "uuid";
+import type { Clock } from "./clock.ts";
+
+declare const brand: unique symbol;
+type Id<Kind extends string> = string & { readonly [brand]: Kind };
+
+export type MasterId = Id<"mas">;
+export type SubaccountId = Id<"sub">;
+export type AccountId = MasterId | SubaccountId;
+export type CredentialId = Id<"cred">;
+export type KeyId = Id<"key">;
+export type MessageId = Id<"msg">;
+export type DomainId = Id<"dom">;
+export type EventId = Id<"evt">;
+export type AuditId = Id<"aud">;
+export type TopUpId = Id<"top">;
+export type StatementId = Id<"stm">;
+export type CapturedId = Id<"cap">;
+export type EntryId = Id<"ent">;
+export type NodeId = number;
+
+export interface IdOf {
+  mas: MasterId;
+  sub: SubaccountId;
+  cred: CredentialId;
+  key: KeyId;
+  msg: MessageId;
+  dom: DomainId;
+  evt: EventId;
+  aud: AuditId;
+  top: TopUpId;
+  stm: StatementId;
+  cap: CapturedId;
+  ent: EntryId;
+}
+export type Prefix = keyof IdOf;
+
+/** The account that owns the platform's own mail (DSNs keep the account they report to). */
+export const PLATFORM = "00000000-0000-0000-0000-000000000000" as SubaccountId & MasterId;
+
+/** A new id of the clock's instant. */
+export function newId<Kind extends Id<string>>(clock: Clock): Kind {
+  return v7({ msecs: clock.now().getTime() }) as Kind;
+}
+
+/** Shows an id at a door: `formatId("msg", id)` is `msg_01h...`. */
+export function formatId<P extends Prefix>(prefix: P, id: IdOf[P]): string {
+  return fromUUID(id, prefix);
+}
+
+/** Reads an id given at a door; undefined unless it is a well-formed id of that kind. */
+export function parseId<P extends Prefix>(prefix: P, text: string): IdOf[P] | undefined {
+  try {
+    const typed = text as TypeId<P>;
+    return parseTypeId(typed).prefix === prefix ? (toUUID(typed) as IdOf[P]) : undefined;
+  } catch {
+    return undefined;
+  }
+}
