@@ -1,0 +1,32 @@
+/** Once per run: one PostgreSQL with a migrated template, which each test file copies. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { TestProject } from "vitest/node";
+import { openDatabase } from "../../src/platform/database.ts";
+import { startEmbedded } from "../../src/platform/embedded.ts";
+import { migrate } from "../../src/platform/migrate.ts";
+import { silentLog } from "./log.ts";
+import { TEMPLATE, withDatabase } from "./template.ts";
+
+declare module "vitest" {
+  export interface ProvidedContext {
+    postgresUrl: string;
+  }
+}
+
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const folder = mkdtempSync(join(tmpdir(), "postmeter-test-"));
+  const embedded = await startEmbedded(folder, silentLog, ["shared_buffers=64MB", "max_wal_size=512MB"]);
+  await using admin = openDatabase({ url: embedded.url, max: 1 });
+  await admin.pool.query(`create database ${TEMPLATE}`);
+  {
+    await using template = openDatabase({ url: withDatabase(embedded.url, TEMPLATE) });
+    await migrate(template, silentLog);
+  }
+  project.provide("postgresUrl", embedded.url);
+  return async () => {
+    await embedded[Symbol.asyncDispose]();
+    rmSync(folder, { recursive: true, force: true });
+  };
+}
