@@ -1,0 +1,29 @@
+/** Tells a database that can't answer just now from a mistake in the program. */
+
+/** Classes of SQLSTATE: 08 connection, 53 out of resources, 57 stopped or cancelled, 40 rolled back by the server. */
+const CLASSES = new Set(["08", "53", "57", "40"]);
+const LOCK_NOT_AVAILABLE = "55P03";
+const SYSTEM = new Set([
+  "ECONNREFUSED",
+  "ECONNRESET",
+  "EPIPE",
+  "ETIMEDOUT",
+  "ENOENT",
+  "EHOSTUNREACH",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+]);
+const MESSAGES =
+  /^(Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error)/;
+
+/** True when the same request may succeed in a moment: connection lost, lock or statement timeout, server stopping. */
+export function isOutage(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const { code, syscall } = error as { code?: unknown; syscall?: unknown };
+  if (typeof code === "string") {
+    if (code === LOCK_NOT_AVAILABLE || (code.length === 5 && CLASSES.has(code.slice(0, 2)))) return true;
+    if (SYSTEM.has(code))
+      return syscall === "connect" || syscall === "read" || syscall === "write" || syscall === "getaddrinfo";
+  }
+  return MESSAGES.test(error.message);
+}
