@@ -3,7 +3,7 @@
 
 create table message (
   id uuid not null primary key,
-  subaccount_id uuid not null,         -- the nil id: the platform itself
+  subaccount_id uuid not null,         -- ...0001: the platform itself
   master_id uuid not null,
   kind text not null check (kind in ('submitted', 'dsn', 'system')),
   credential_id uuid,

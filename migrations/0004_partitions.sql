@@ -4,6 +4,10 @@
 create function uuid_at(t timestamptz) returns uuid language sql immutable as
   $$ select (lpad(to_hex((extract(epoch from t) * 1000)::bigint), 12, '0') || repeat('0', 20))::uuid $$;
 
+-- A UUIDv7 of an instant, for rows that the database itself writes.
+create function new_event_id(t timestamptz) returns uuid language sql volatile as
+  $$ select (substr(uuid_at(t)::text, 1, 14) || '7' || substr(gen_random_uuid()::text, 16))::uuid $$;
+
 -- Makes the partitions of the UTC days [from_day, from_day + days) that are missing. Returns how many were made.
 create function ensure_partitions(from_day date, days int) returns int language plpgsql as $$
 declare parent text; part text; d date; made int := 0;

@@ -77,7 +77,7 @@ end $$;
 create function alert_is_announced() returns trigger language plpgsql as $$
 begin
   insert into event (id, type, master_id, subaccount_id, at, data)
-  values ((substr(uuid_at(pm_now())::text, 1, 14) || '7' || substr(gen_random_uuid()::text, 16))::uuid, 'quota.threshold', new.master_id,
+  values (new_event_id(pm_now()), 'quota.threshold', new.master_id,
           nullif(new.account_id, new.master_id), new.created_at,
           jsonb_build_object('level', new.level, 'used', new.used, 'base', new.base, 'reason', new.reason, 'period_start', new.period_start));
   perform graphile_worker.add_job('alert', json_build_object('account_id', new.account_id, 'period_start', new.period_start,

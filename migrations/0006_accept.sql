@@ -3,7 +3,8 @@
 -- k_*: the distinct usage rows of the batch, sorted by (account, period). m_si, m_mi: index of a message's subaccount
 -- and master row. blob: part 0 of all bodies, one after the other; m_off (from 1) and m_len cut them. r_*: recipients, r_m is
 -- the index of their message. m_lease: handed to this process at once, so inserted under its lease.
--- verdict: 0 accepted, 1 over the subaccount's cap, 2 over the master's, 3 closed, 4 outside the period, 5 voided meanwhile.
+-- verdict: 0 accepted, 1 over the subaccount's cap, 2 over the master's, 3 closed, 4 after the period, 5 before it,
+-- 6 voided meanwhile. Parts of a body that were written ahead are the caller's to remove.
 -- Raises PM001 when a usage row is missing.
 create function accept_batch(
   k_id uuid[], k_start timestamptz[],
@@ -48,7 +49,8 @@ begin
   for i in 1..n loop
     s := m_si[i]; m := m_mi[i]; u := m_units[i];
     if not (c_open[s] and c_open[m]) or t >= c_until[s] or t >= c_until[m] then verdict[i] := 3;
-    elsif t < k_start[s] or t >= c_end[s] then verdict[i] := 4;
+    elsif t >= c_end[s] then verdict[i] := 4;
+    elsif t < k_start[s] then verdict[i] := 5;
     elsif cur[s] + u > k_cap[s] then verdict[i] := 1;        -- a null cap is no limit
     elsif cur[m] + u > k_cap[m] then verdict[i] := 2;
     else cur[s] := cur[s] + u; cur[m] := cur[m] + u; ok := ok || i;
@@ -63,7 +65,7 @@ begin
     if gone is not null then
       for i in 1..n loop
         if verdict[i] = 0 and m_id[i] = any(gone) then
-          verdict[i] := 5; cur[m_si[i]] := cur[m_si[i]] - m_units[i]; cur[m_mi[i]] := cur[m_mi[i]] - m_units[i];
+          verdict[i] := 6; cur[m_si[i]] := cur[m_si[i]] - m_units[i]; cur[m_mi[i]] := cur[m_mi[i]] - m_units[i];
         end if;
       end loop;
     end if;
@@ -89,7 +91,7 @@ begin
   if cardinality(gone) > 0 then
     delete from queue where message_id = any(gone);
     delete from message where id = any(gone);
-    delete from body where message_id = any(gone);
+    delete from body where message_id = any(gone) and part = 0;
     delete from recipient where message_id = any(gone);
   end if;
 end $$;

@@ -26,3 +26,11 @@ export type Principal = Operator | MasterPrincipal | SubaccountPrincipal;
 /** `full` is all that the key's kind may do; the others are parts of it. */
 export const scopes = ["full", "read", "send", "billing"] as const;
 export type Scope = (typeof scopes)[number];
+
+/** Whose rows a principal may see: null means any. Every list and look-up is narrowed by it. */
+export type Reach = Readonly<{ masterId: MasterId | null; subaccountId: SubaccountId | null }>;
+
+export function reachOf(principal: Principal): Reach {
+  if (principal.kind === "operator") return { masterId: null, subaccountId: null };
+  return { masterId: principal.masterId, subaccountId: principal.kind === "subaccount" ? principal.subaccountId : null };
+}

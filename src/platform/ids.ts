@@ -42,7 +42,7 @@ export interface IdOf {
 export type Prefix = keyof IdOf;
 
 /** The account that owns the platform's own mail (DSNs keep the account they report to). */
-export const PLATFORM = "00000000-0000-0000-0000-000000000000" as SubaccountId & MasterId;
+export const PLATFORM = "00000000-0000-0000-0000-000000000001" as SubaccountId & MasterId;
 
 /** A new id of the clock's instant. */
 export function newId<Kind extends Id<string>>(clock: Clock): Kind {

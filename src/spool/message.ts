@@ -1,5 +1,5 @@
 /** A message from the end of DATA to its last outcome. */
-import type { Period } from "../metering/period.ts";
+import type { Calendar, Period } from "../metering/period.ts";
 import type { CredentialId, MasterId, MessageId, SubaccountId } from "../platform/ids.ts";
 
 /** Part 0 of a body is at most this long; what follows is written ahead in parts of PART_BYTES. */
@@ -15,6 +15,7 @@ export type Submission = Readonly<{
   masterId: MasterId;
   subaccountId: SubaccountId;
   credentialId: CredentialId | null;
+  calendar: Calendar; // the master's: Postgres may find that the period has just changed
   period: Period;
   sender: string; // reverse-path, domain as A-label; "" for <>
   recipients: readonly Recipient[]; // unique

@@ -1,0 +1,15 @@
+/** Reads a stored message part by part, so that a large one never stands in memory whole. */
+import type { Pool } from "pg";
+import type { MessageId } from "../platform/ids.ts";
+
+const READ = { name: "read_part", text: "select bytes from body where message_id = $1 and part = $2" };
+
+/** @throws when a part is gone (its retention has passed). */
+export async function* readBody(pool: Pool, id: MessageId, parts: number): AsyncGenerator<Uint8Array> {
+  for (let part = 0; part < parts; part += 1) {
+    const { rows } = await pool.query<{ bytes: Buffer }>({ ...READ, values: [id, part] });
+    const row = rows[0];
+    if (row === undefined) throw new Error(`part ${part} of the body is gone`);
+    yield row.bytes;
+  }
+}

@@ -1,0 +1,49 @@
+/**
+ * Leases of messages in hand. A lease is counted by its holder from before the statement that took it, so the holder
+ * always believes it shorter than the database does. A pause in the middle of a transmission can deliver twice.
+ */
+import type { Pool } from "pg";
+import type { MessageId } from "../platform/ids.ts";
+import type { Task } from "./message.ts";
+
+const columns = (tasks: readonly Task[]) => [tasks.map((t) => t.id), tasks.map((t) => t.attempt)];
+
+/** One statement for all that is held. Resolves to the ids that are still ours. */
+export async function renew(
+  pool: Pool,
+  owner: number,
+  tasks: readonly Task[],
+  leaseMs: number,
+): Promise<ReadonlySet<MessageId>> {
+  const { rows } = await pool.query<{ message_id: MessageId }>({
+    name: "renew_leases",
+    text: `update queue q set due_at = pm_now() + make_interval(secs => $4::float8)
+             from unnest($1::uuid[], $2::int[]) held (id, attempt)
+            where q.message_id = held.id and q.attempt = held.attempt and q.owner = $3 returning q.message_id`,
+    values: [...columns(tasks), owner, leaseMs / 1000],
+  });
+  return new Set(rows.map((row) => row.message_id));
+}
+
+/** Gives back what has not begun: due at once for anybody, and the attempt is not counted. */
+export async function release(pool: Pool, owner: number, tasks: readonly Task[]): Promise<void> {
+  await pool.query(
+    `update queue q set due_at = pm_now(), owner = null, attempt = q.attempt - 1
+       from unnest($1::uuid[], $2::int[]) held (id, attempt)
+      where q.message_id = held.id and q.attempt = held.attempt and q.owner = $3`,
+    [...columns(tasks), owner],
+  );
+}
+
+/** Registers this process. Its number owns leases and is never given out again. */
+export async function registerNode(pool: Pool, hostname: string, pid: number): Promise<number> {
+  const { rows } = await pool.query<{ id: number }>(
+    "insert into node (hostname, pid, started_at, seen_at) values ($1, $2, pm_now(), pm_now()) returning id",
+    [hostname, pid],
+  );
+  return (rows[0] as { id: number }).id;
+}
+
+export async function seeNode(pool: Pool, owner: number): Promise<void> {
+  await pool.query("update node set seen_at = pm_now() where id = $1", [owner]);
+}

@@ -1,0 +1,67 @@
+/**
+ * Writes what came of deliveries, in groups: outcomes, events, the queue rows and the reports (DSN) they cause.
+ *
+ * Invariant: an outcome counts only for the holder of the lease, named by (owner, attempt); a report is stored in the
+ * transaction of the outcome that causes it, so it is neither lost nor sent twice.
+ * On failure: nothing is written; the caller tries again, and when the lease has run out the message is delivered again.
+ */
+import type { ClientBase, Pool } from "pg";
+import { enqueue } from "./enqueue.ts";
+import type { Outgoing, Result } from "./message.ts";
+
+const SETTLE = {
+  name: "settle_batch",
+  text: `select held from settle_batch($1::int, $2::uuid[], $3::int[], $4::timestamptz[], $5::text[], $6::int[], $7::int[], $8::text[], $9::text[])`,
+};
+
+/** Which results were still held, in their order. The others were left alone: someone else has the message now. */
+export async function settle(
+  pool: Pool,
+  owner: number,
+  results: readonly Result[],
+  lifetimeMs: number,
+): Promise<readonly boolean[]> {
+  if (results.length === 0) return [];
+  if (results.every((result) => result.dsn === null)) return write(pool, owner, results);
+  const client = await pool.connect();
+  let broken: Error | undefined;
+  try {
+    await client.query("begin");
+    const held = await write(client, owner, results);
+    for (const [i, result] of results.entries()) {
+      if (held[i] && result.dsn !== null) await enqueue(client, result.dsn satisfies Outgoing, lifetimeMs);
+    }
+    await client.query("commit");
+    return held;
+  } catch (error) {
+    await client.query("rollback").catch((rollbackError: Error) => {
+      broken = rollbackError;
+    });
+    throw error;
+  } finally {
+    client.release(broken);
+  }
+}
+
+async function write(
+  client: Pick<ClientBase, "query"> | Pool,
+  owner: number,
+  results: readonly Result[],
+): Promise<readonly boolean[]> {
+  const recipients = results.flatMap((result, i) => result.recipients.map((r) => ({ m: i + 1, ...r })));
+  const { rows } = await (client as Pool).query<{ held: boolean[] }>({
+    ...SETTLE,
+    values: [
+      owner,
+      results.map((r) => r.task.id),
+      results.map((r) => r.task.attempt),
+      results.map((r) => r.dueAt?.toISOString() ?? null),
+      results.map((r) => r.route),
+      recipients.map((r) => r.m),
+      recipients.map((r) => r.n),
+      recipients.map((r) => r.state),
+      recipients.map((r) => JSON.stringify(r.attempt)),
+    ],
+  });
+  return rows[0]?.held ?? [];
+}

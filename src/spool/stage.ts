@@ -1,0 +1,39 @@
+/**
+ * Bodies larger than one row are written ahead, part by part, while they arrive: memory holds one part of a message,
+ * whatever its size.
+ *
+ * Invariant: staged parts are nothing until the accept call has stored the message they belong to.
+ * On failure: `discard` removes them; what a crash leaves behind is purged after a day (spool/purge).
+ */
+import type { Pool } from "pg";
+import type { MessageId } from "../platform/ids.ts";
+
+export interface Stage {
+  /** Stores the next part (from 1). Resolves when it is committed. */
+  write(bytes: Uint8Array): Promise<void>;
+  discard(): Promise<void>;
+  /** Parts stored so far, part 0 not counted. */
+  readonly parts: number;
+}
+
+export function createStage(pool: Pool, id: MessageId): Stage {
+  let parts = 0;
+  return {
+    get parts() {
+      return parts;
+    },
+    async write(bytes) {
+      await pool.query({
+        name: "stage_part",
+        text: "insert into body (message_id, part, bytes) values ($1, $2, $3)",
+        values: [id, parts + 1, bytes],
+      });
+      parts += 1;
+    },
+    async discard() {
+      if (parts === 0) return;
+      await pool.query("delete from body where message_id = $1 and part > 0", [id]);
+      parts = 0;
+    },
+  };
+}
