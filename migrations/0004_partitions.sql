@@ -12,6 +12,7 @@ create function new_event_id(t timestamptz) returns uuid language sql volatile a
 create function ensure_partitions(from_day date, days int) returns int language plpgsql as $$
 declare parent text; part text; d date; made int := 0;
 begin
+  perform pg_advisory_xact_lock(7221100003);   -- several nodes may do this at the same moment
   foreach parent in array array['message', 'body', 'recipient', 'usage_entry', 'event'] loop
     for d in select from_day + i from generate_series(0, days - 1) i loop
       part := parent || '_' || to_char(d, 'YYYYMMDD');

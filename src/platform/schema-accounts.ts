@@ -1,0 +1,110 @@
+/** Who may send, and who pays: the tables of 0001_accounts.sql. */
+import type { ColumnType, Generated } from "kysely";
+import type { AuditId, CredentialId, KeyId, MasterId, NodeId, SubaccountId } from "./ids.ts";
+import type { Json, JsonWithDefault, NotificationEmail } from "./schema-columns.ts";
+
+export type MasterTable = {
+  id: MasterId;
+  name: string;
+  state: Generated<"active" | "closed">;
+  suspended_at: Date | null;
+  expires_at: Date | null;
+  allowance: number | null;
+  overage: Generated<"block" | "bill">;
+  ceiling_factor: Generated<number>;
+  anchor_day: Generated<number>;
+  time_zone: Generated<string>;
+  next_anchor_day: number | null;
+  next_time_zone: string | null;
+  calendar_changes_at: Date | null;
+  sender_policy: Generated<"verified" | "any">;
+  strict_allocation: Generated<boolean>;
+  notification_emails: Json<NotificationEmail[]>;
+  alert_thresholds: Generated<number[]>;
+  own_subaccount_id: SubaccountId;
+  created_at: Date;
+  updated_at: Date;
+  version: Generated<number>;
+};
+
+export type SubaccountTable = {
+  id: SubaccountId;
+  master_id: MasterId;
+  name: string;
+  slug: string;
+  state: Generated<"pending" | "active" | "disabled" | "closed" | "archived">;
+  state_before: "pending" | "active" | "disabled" | "closed" | null;
+  suspended_at: Date | null;
+  expires_at: Date | null;
+  public_message: string | null;
+  monthly_limit: number | null;
+  owner_name: string | null;
+  owner_email: string | null;
+  notification_emails: ColumnType<NotificationEmail[] | null, string | null | undefined, string | null>;
+  alert_thresholds: number[] | null;
+  external_id: string | null;
+  region: string | null;
+  language: string | null;
+  time_zone: string | null;
+  plan: string | null;
+  metadata: JsonWithDefault<Record<string, unknown>>;
+  notes: string | null;
+  closed_at: Date | null;
+  created_at: Date;
+  updated_at: Date;
+  version: Generated<number>;
+};
+
+export type CredentialTable = {
+  id: CredentialId;
+  subaccount_id: SubaccountId;
+  master_id: MasterId;
+  username: string;
+  name: string | null;
+  secret_hash: Buffer;
+  previous_hash: Buffer | null;
+  previous_until: Date | null;
+  created_at: Date;
+  rotated_at: Date | null;
+  revoked_at: Date | null;
+  last_used_at: Date | null;
+};
+
+export type ApiKeyTable = {
+  id: KeyId;
+  master_id: MasterId;
+  subaccount_id: SubaccountId | null;
+  name: string;
+  key_hash: Buffer;
+  hint: string;
+  scopes: string[];
+  created_at: Date;
+  revoked_at: Date | null;
+  last_used_at: Date | null;
+};
+
+export type AuditEntryTable = {
+  id: AuditId;
+  at: Date;
+  master_id: MasterId | null;
+  subaccount_id: SubaccountId | null;
+  actor_kind: "operator" | "master" | "subaccount" | "system" | "cli";
+  actor_id: string | null;
+  acting_for: string | null;
+  action: string;
+  target: string;
+  before: ColumnType<unknown, string | null | undefined, never>;
+  after: ColumnType<unknown, string | null | undefined, never>;
+};
+
+export type IdempotencyTable = {
+  principal: string;
+  key: string;
+  request_hash: Buffer;
+  state: "running" | "done";
+  status: number | null;
+  answer: Buffer | null;
+  created_at: Date;
+};
+
+export type NodeTable = { id: Generated<NodeId>; hostname: string; pid: number; started_at: Date; seen_at: Date };

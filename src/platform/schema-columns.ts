@@ -1,0 +1,11 @@
+/**
+ * Kinds of columns. A jsonb column is read as its value and written as text (`JSON.stringify`): an array would else become a
+ * Postgres array.
+ */
+import type { ColumnType } from "kysely";
+
+export type Json<T> = ColumnType<T, string, string>;
+/** A column with a default that is not null. */
+export type JsonWithDefault<T> = ColumnType<T, string | undefined, string>;
+/** A string is told everything; with topics (quota, billing, abuse, security) only those. */
+export type NotificationEmail = string | { email: string; topics: string[] };

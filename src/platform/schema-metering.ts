@@ -1,0 +1,93 @@
+/** What was used and what is charged: the tables of 0002_metering.sql. */
+import type { ColumnType, Generated } from "kysely";
+import type { AccountId, EntryId, EventId, MasterId, MessageId, StatementId, SubaccountId, TopUpId } from "./ids.ts";
+
+export type UsageTable = {
+  account_id: AccountId;
+  period_start: Date;
+  period_end: Date;
+  master_id: MasterId;
+  used: Generated<number>;
+  cap: number | null;
+  base: number | null;
+  top_up: Generated<number>;
+  open: boolean;
+  open_until: Date | null;
+  thresholds: number[];
+  alert_level: Generated<number>;
+  version: Generated<number>;
+};
+
+export type UsageEntryTable = {
+  id: MessageId | EntryId;
+  master_id: MasterId;
+  subaccount_id: SubaccountId;
+  period_start: Date;
+  units: number;
+  kind: "accept" | "void" | "correction";
+  corrects: MessageId | null;
+  note: string | null;
+  accepted_at: Date;
+};
+
+export type TopUpTable = {
+  id: TopUpId;
+  subaccount_id: SubaccountId;
+  master_id: MasterId;
+  period_start: Date;
+  units: number;
+  note: string | null;
+  created_at: Date;
+};
+
+export type RefusalTable = {
+  subaccount_id: SubaccountId;
+  minute: Date;
+  reason: string;
+  master_id: MasterId;
+  period_start: Date;
+  messages: number;
+  units: number;
+  sample: ColumnType<unknown, string | null | undefined, string | null>;
+  id: EventId;
+};
+
+export type StatementTable = {
+  id: StatementId;
+  master_id: MasterId;
+  period_start: Date;
+  period_end: Date;
+  allowance: number | null;
+  cap: number | null;
+  overage: "block" | "bill";
+  units: number;
+  messages: number;
+  lines_hash: Buffer;
+  chain_hash: Buffer;
+  closed_at: Date;
+};
+
+export type StatementLineTable = {
+  statement_id: StatementId;
+  subaccount_id: SubaccountId;
+  name: string;
+  external_id: string | null;
+  monthly_limit: number | null;
+  top_up: number;
+  messages: number;
+  units: number;
+  corrections: number;
+};
+
+export type AlertTable = {
+  account_id: AccountId;
+  period_start: Date;
+  level: number;
+  version: number;
+  master_id: MasterId;
+  used: number;
+  base: number | null;
+  reason: "threshold" | "refused";
+  created_at: Date;
+  notified_at: Date | null;
+};
