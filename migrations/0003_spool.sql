@@ -56,9 +56,15 @@ create index queue_due on queue (subaccount_id, due_at, message_id);
 
 create table hold (
   subaccount_id uuid primary key,
-  reason text not null check (reason in ('operator', 'suspended')),
   held_at timestamptz not null
 );
+
+-- Does a tenant's queue wait? By an operator's hold, or while it or its master is suspended.
+create function is_held(tenant uuid) returns boolean language sql stable as $$
+  select exists (select from hold h where h.subaccount_id = tenant)
+      or exists (select from subaccount s join master m on m.id = s.master_id
+                  where s.id = tenant and (s.suspended_at is not null or m.suspended_at is not null))
+$$;
 
 create table in_doubt (
   subaccount_id uuid not null,

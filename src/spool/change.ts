@@ -10,12 +10,13 @@ import type { Clock } from "../platform/clock.ts";
 import type { Db } from "../platform/database.ts";
 import { Fault, notFound } from "../platform/errors.ts";
 import { formatId, type MasterId, type MessageId, type SubaccountId } from "../platform/ids.ts";
+import { inTransaction } from "../platform/transaction.ts";
 
 type Held = { subaccount_id: SubaccountId; master_id: MasterId; leased: boolean };
 
 /** Makes a waiting message due now. Repeating it is harmless. */
 export async function retryMessage(db: Db, principal: Principal, id: MessageId, clock: Clock): Promise<void> {
-  await db.transaction().execute(async (trx) => {
+  await inTransaction(db, async (trx) => {
     const row = await lockQueued(trx, principal, id);
     if (row.leased) return;
     await sql`update queue set due_at = pm_now(), owner = null where message_id = ${id}`.execute(trx);
@@ -25,7 +26,7 @@ export async function retryMessage(db: Db, principal: Principal, id: MessageId, 
 
 /** Ends the open recipients of a waiting message. */
 export async function cancelMessage(db: Db, principal: Principal, id: MessageId, clock: Clock): Promise<void> {
-  await db.transaction().execute(async (trx) => {
+  await inTransaction(db, async (trx) => {
     const row = await lockQueued(trx, principal, id);
     if (row.leased) throw new Fault("conflict", "The message is being delivered right now. Try again in a minute.");
     await sql`update recipient set state = 'cancelled', settled_at = pm_now()
@@ -66,12 +67,49 @@ async function note(
   await record(trx, { principal, action, target, before: null, after: null, masterId, subaccountId }, clock);
 }
 
-/** Accepting goes on, delivery waits; the queue's lifetime runs on. */
-export async function holdQueue(trx: Db, subaccountId: SubaccountId, reason: "operator" | "suspended"): Promise<void> {
-  await sql`insert into hold (subaccount_id, reason, held_at) values (${subaccountId}, ${reason}, pm_now())
-            on conflict do nothing`.execute(trx);
+/** Accepting goes on, delivery waits; the queue's lifetime runs on. Operators only. Repeating it changes nothing. */
+export async function holdQueue(db: Db, principal: Principal, subaccountId: SubaccountId, clock: Clock): Promise<void> {
+  await changeHold(db, principal, subaccountId, "queue.held", clock, (trx) =>
+    sql`insert into hold (subaccount_id, held_at) values (${subaccountId}, pm_now())
+        on conflict do nothing`.execute(trx),
+  );
 }
 
-export async function releaseQueue(trx: Db, subaccountId: SubaccountId): Promise<void> {
-  await sql`delete from hold where subaccount_id = ${subaccountId}`.execute(trx);
+/** Lets a held tenant's mail go. */
+export async function releaseQueue(
+  db: Db,
+  principal: Principal,
+  subaccountId: SubaccountId,
+  clock: Clock,
+): Promise<void> {
+  await changeHold(db, principal, subaccountId, "queue.released", clock, (trx) =>
+    sql`delete from hold where subaccount_id = ${subaccountId}`.execute(trx),
+  );
+}
+
+async function changeHold(
+  db: Db,
+  principal: Principal,
+  subaccountId: SubaccountId,
+  action: string,
+  clock: Clock,
+  change: (trx: Db) => Promise<{ numAffectedRows?: bigint }>,
+): Promise<void> {
+  if (principal.kind !== "operator") throw new Fault("forbidden", "Only the operator may hold a queue.");
+  await inTransaction(db, async (trx) => {
+    const account = await trx
+      .selectFrom("subaccount")
+      .select("master_id")
+      .where("id", "=", subaccountId)
+      .executeTakeFirst();
+    if (account === undefined) throw notFound("subaccount");
+    const { numAffectedRows } = await change(trx);
+    if (numAffectedRows !== 1n) return;
+    const target = formatId("sub", subaccountId);
+    await record(
+      trx,
+      { principal, action, target, before: null, after: null, masterId: account.master_id, subaccountId },
+      clock,
+    );
+  });
 }

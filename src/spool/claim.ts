@@ -20,7 +20,7 @@ with recursive clock as materialized (select pm_now() as t), tenant (id, n) as (
   select (select q.subaccount_id from queue q where q.subaccount_id > t.id order by 1 limit 1), t.n + 1
     from tenant t where t.id is not null and t.n < ${TENANTS}
 ), walk as materialized (
-  select id, n from tenant where id is not null and not exists (select from hold h where h.subaccount_id = tenant.id)
+  select id, n from tenant where id is not null and not is_held(id)
 ), due as materialized (
   select x.message_id, w.n from walk w, lateral (
     select q.message_id from queue q where q.subaccount_id = w.id and q.due_at <= (select t from clock)

@@ -41,7 +41,7 @@ const recipients = sql<
   RecipientRow[]
 >`coalesce((select jsonb_agg(jsonb_build_object('address', r.address, 'state', r.state, 'attempts', r.attempts) order by r.n)
     from recipient r where r.message_id = m.id), '[]')`.as("recipients");
-const held = sql<boolean>`exists (select from hold h where h.subaccount_id = m.subaccount_id)`.as("held");
+const held = sql<boolean>`is_held(m.subaccount_id)`.as("held");
 
 type Row = Awaited<ReturnType<ReturnType<typeof select>["execute"]>>[number];
 

@@ -102,7 +102,7 @@ test("mail with room in memory is handed over under its lease; mail of a held te
   const who = await account(10);
   const acceptor = testAcceptor(database, { room: true, owner: 7 });
   await acceptor.accept(submissionOf(who));
-  await database.pool.query("insert into hold values ($1, 'operator', pm_now())", [who.subaccountId]);
+  await database.pool.query("insert into hold values ($1, pm_now())", [who.subaccountId]);
   await acceptor.accept(submissionOf(who));
   expect(acceptor.fresh).toHaveLength(1);
   const { rows } = await database.pool.query(
