@@ -1,0 +1,72 @@
+/**
+ * Line endings while a message arrives: a bare CR or LF becomes CRLF (RFC 5321 2.3.8; what a server further on reads as
+ * a line end must be one for us, or a message could smuggle a second one), NUL is found, 8-bit content is noticed.
+ *
+ * Invariant: what is passed on has CR and LF only as CRLF, whatever the borders of the chunks.
+ */
+export interface LineEndings {
+  /** Passes a chunk on: itself where it is clean, else a repaired copy. */
+  push(chunk: Buffer, emit: (piece: Buffer) => void): void;
+  /** To be called once after the last chunk. */
+  end(emit: (piece: Buffer) => void): void;
+  readonly nul: boolean;
+  readonly eightBit: boolean;
+}
+
+const CR = 0x0d;
+const LF = 0x0a;
+const CRLF = Buffer.from("\r\n");
+
+export function createLineEndings(): LineEndings {
+  let nul = false;
+  let eightBit = false;
+  let heldCr = false; // the last byte was CR: whether it is bare is known with the next one
+
+  return {
+    push(chunk, emit) {
+      const found = scan(chunk);
+      nul ||= found.nul;
+      eightBit ||= found.eightBit;
+      if (found.clean && !heldCr) {
+        if (chunk.length > 0) emit(chunk);
+        return;
+      }
+      const repaired = repair(chunk, heldCr);
+      heldCr = repaired.heldCr;
+      if (repaired.bytes.length > 0) emit(repaired.bytes);
+    },
+    end(emit) {
+      if (heldCr) emit(CRLF);
+      heldCr = false;
+    },
+    get nul() {
+      return nul;
+    },
+    get eightBit() {
+      return eightBit;
+    },
+  };
+}
+
+/** One pass over all bytes of all mail: the common byte costs one comparison. */
+function scan(chunk: Buffer) {
+  let bits = 0;
+  let nul = false;
+  let clean = true;
+  for (let i = 0; i < chunk.length; i += 1) {
+    const byte = chunk[i] as number;
+    bits |= byte;
+    if (byte > CR) continue;
+    if (byte === CR) clean &&= chunk[i + 1] === LF;
+    else if (byte === LF) clean &&= chunk[i - 1] === CR;
+    else if (byte === 0) nul = true;
+  }
+  return { clean, nul, eightBit: bits > 0x7f };
+}
+
+function repair(chunk: Buffer, heldCr: boolean): { bytes: Buffer; heldCr: boolean } {
+  const text = (heldCr ? "\r" : "") + chunk.toString("latin1");
+  const endsInCr = text.endsWith("\r");
+  const whole = endsInCr ? text.slice(0, -1) : text;
+  return { bytes: Buffer.from(whole.replace(/\r\n?|\n/g, "\r\n"), "latin1"), heldCr: endsInCr };
+}
