@@ -9,6 +9,7 @@ export type MasterPrincipal = Readonly<{
   keyId: KeyId | null; // null: the operator acts for it
   scopes: readonly Scope[];
   operator?: true; // the operator acts for this master by Postmeter-Account
+  frozen?: Frozen;
 }>;
 
 export type SubaccountPrincipal = Readonly<{
@@ -19,9 +20,14 @@ export type SubaccountPrincipal = Readonly<{
   credentialId?: CredentialId; // set when SMTP AUTH made it
   scopes: readonly Scope[];
   operator?: true;
+  by?: MasterPrincipal; // the master that acts for it by Postmeter-Account
+  frozen?: Frozen;
 }>;
 
 export type Principal = Operator | MasterPrincipal | SubaccountPrincipal;
+
+/** Why the account may read and change nothing. The operator who acts for it is not bound. */
+export type Frozen = "pending" | "disabled" | "suspended" | "expired" | "closed" | "archived";
 
 /** `full` is all that the key's kind may do; the others are parts of it. */
 export const scopes = ["full", "read", "send", "billing"] as const;
@@ -32,5 +38,8 @@ export type Reach = Readonly<{ masterId: MasterId | null; subaccountId: Subaccou
 
 export function reachOf(principal: Principal): Reach {
   if (principal.kind === "operator") return { masterId: null, subaccountId: null };
-  return { masterId: principal.masterId, subaccountId: principal.kind === "subaccount" ? principal.subaccountId : null };
+  return {
+    masterId: principal.masterId,
+    subaccountId: principal.kind === "subaccount" ? principal.subaccountId : null,
+  };
 }

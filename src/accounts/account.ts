@@ -1,0 +1,76 @@
+/** Masters and subaccounts as the rules see them. Values of these types come from accounts/find.ts and its lists only. */
+import type { Calendar } from "../metering/period.ts";
+import type { MasterId, SubaccountId } from "../platform/ids.ts";
+import type { NotificationEmail } from "../platform/schema.ts";
+import type { MasterState, OwnState, ShownState } from "./states.ts";
+
+export type { NotificationEmail } from "../platform/schema.ts";
+
+declare const permitted: unique symbol;
+
+export type Master = Readonly<{
+  id: MasterId;
+  name: string;
+  /** The strongest of own state, suspension and end date. */
+  state: MasterState;
+  ownState: "active" | "closed";
+  suspendedAt: Date | null;
+  expiresAt: Date | null;
+  /** Units per period; null: unlimited. */
+  allowance: number | null;
+  overage: "block" | "bill";
+  ceilingFactor: number;
+  calendar: Calendar;
+  senderPolicy: "verified" | "any";
+  strictAllocation: boolean;
+  notificationEmails: readonly NotificationEmail[];
+  /** Percent, ascending. */
+  alertThresholds: readonly number[];
+  ownSubaccountId: SubaccountId;
+  createdAt: Date;
+  updatedAt: Date;
+  version: number;
+}> & { readonly [permitted]: true };
+
+/**
+ * Holding one is proof of permission. Name, plan, metadata, notes, external id and notification e-mails are its master's
+ * to see, not its own.
+ */
+export type Subaccount = Readonly<{
+  id: SubaccountId;
+  masterId: MasterId;
+  /** The master's own sending: no limit, can't be closed. */
+  own: boolean;
+  name: string;
+  slug: string;
+  /** The strongest of its own and its master's states, suspensions and end dates. */
+  state: ShownState;
+  ownState: OwnState;
+  stateBefore: OwnState | null;
+  suspendedAt: Date | null;
+  expiresAt: Date | null;
+  /** Shown in refusals while it is disabled. */
+  publicMessage: string | null;
+  /** Units per period; 0: may not send, null: bounded by the master only. */
+  monthlyLimit: number | null;
+  ownerName: string | null;
+  ownerEmail: string | null;
+  /** Null: the master's. */
+  notificationEmails: readonly NotificationEmail[] | null;
+  /** Null: the master's. */
+  alertThresholds: readonly number[] | null;
+  externalId: string | null;
+  region: string | null;
+  language: string | null;
+  /** How times are shown to it; periods follow the master's calendar. */
+  timeZone: string | null;
+  plan: string | null;
+  metadata: Readonly<Record<string, unknown>>;
+  notes: string | null;
+  closedAt: Date | null;
+  createdAt: Date;
+  updatedAt: Date;
+  version: number;
+  /** The master's: where its periods start. */
+  calendar: Calendar;
+}> & { readonly [permitted]: true };

@@ -1,0 +1,167 @@
+/**
+ * The only source of a `Master` or `Subaccount` value, so that holding one is proof of permission.
+ *
+ * Invariant: every look-up is narrowed by the principal in its SQL; another tenant's id is `not-found`, like none at all.
+ */
+import { type Selectable, sql } from "kysely";
+import type { Clock } from "../platform/clock.ts";
+import type { Db } from "../platform/database.ts";
+import { notFound } from "../platform/errors.ts";
+import { type MasterId, parseId, type SubaccountId } from "../platform/ids.ts";
+import type { Schema } from "../platform/schema.ts";
+import type { Master, Subaccount } from "./account.ts";
+import { type CalendarColumns, calendarOf } from "./calendar.ts";
+import { type Principal, reachOf } from "./principal.ts";
+import { type MasterState, shownState } from "./states.ts";
+
+/** A subaccount by id, or by the id that its master gave it. */
+export type SubaccountRef = SubaccountId | Readonly<{ externalId: string }>;
+
+/** `sub_...` or `ext:<external_id>`; undefined for anything else. */
+export function parseSubaccountRef(text: string): SubaccountRef | undefined {
+  if (text.startsWith("ext:")) return text.length > 4 ? { externalId: text.slice(4) } : undefined;
+  return parseId("sub", text);
+}
+
+/** `change`: locks the row until the transaction ends. */
+type Purpose = "read" | "change";
+
+/** @param id the operator's choice; a master finds itself. @throws Fault not-found */
+export async function findMaster(
+  db: Db,
+  principal: Principal,
+  id: MasterId | undefined,
+  clock: Clock,
+  purpose: Purpose = "read",
+): Promise<Master> {
+  const wanted = id ?? (principal.kind === "master" ? principal.masterId : undefined);
+  const reach = reachOf(principal);
+  const hidden = reach.subaccountId !== null || (reach.masterId !== null && reach.masterId !== wanted);
+  if (wanted === undefined || hidden) throw notFound("master");
+  let query = db.selectFrom("master").selectAll().where("id", "=", wanted);
+  if (purpose === "change") query = query.forNoKeyUpdate();
+  const row = await query.executeTakeFirst();
+  if (row === undefined) throw notFound("master");
+  return masterOf(row, clock.now());
+}
+
+/**
+ * With purpose `change` the master's row is share-locked too: its state and allowance stay as they were read.
+ * @throws Fault not-found
+ */
+export async function findSubaccount(
+  db: Db,
+  principal: Principal,
+  ref: SubaccountRef,
+  clock: Clock,
+  purpose: Purpose = "read",
+): Promise<Subaccount> {
+  const { masterId, subaccountId } = reachOf(principal);
+  let query = selectSubaccounts(db);
+  if (typeof ref === "string") {
+    query = query.where("s.id", "=", ref);
+  } else {
+    if (masterId === null || ref.externalId.includes("\0")) throw notFound("subaccount");
+    query = query.where("s.external_id", "=", ref.externalId);
+  }
+  if (masterId !== null) query = query.where("s.master_id", "=", masterId);
+  if (subaccountId !== null) query = query.where("s.id", "=", subaccountId);
+  if (purpose === "change") query = query.forNoKeyUpdate("s").forShare("m");
+  const row = await query.executeTakeFirst();
+  if (row === undefined) throw notFound("subaccount");
+  return subaccountOf(row, clock.now());
+}
+
+/** Subaccounts `s` with what their masters `m` decide for them; for accounts/list-subaccounts.ts too. */
+export function selectSubaccounts(db: Db) {
+  return db
+    .selectFrom("subaccount as s")
+    .innerJoin("master as m", "m.id", "s.master_id")
+    .selectAll("s")
+    .select(["m.anchor_day", "m.next_anchor_day", "m.next_time_zone", "m.calendar_changes_at"])
+    .select("m.time_zone as master_time_zone")
+    .select(["m.state as master_state", "m.suspended_at as master_suspended_at", "m.expires_at as master_expires_at"])
+    .select(sql<boolean>`m.own_subaccount_id = s.id`.as("own"));
+}
+
+/** What a look-up has read, before it is a proof of permission. */
+type Unproven<T> = { [K in keyof T as K extends string ? K : never]: T[K] };
+
+type MasterRow = Selectable<Schema["master"]>;
+
+export type SubaccountRow = Selectable<Schema["subaccount"]> &
+  Omit<CalendarColumns, "time_zone"> &
+  Readonly<{
+    own: boolean;
+    master_time_zone: string;
+    master_state: "active" | "closed";
+    master_suspended_at: Date | null;
+    master_expires_at: Date | null;
+  }>;
+
+/** For rows that were read under the principal's reach. */
+export function masterOf(row: MasterRow, now: Date): Master {
+  const facts = { state: row.state, suspendedAt: row.suspended_at, expiresAt: row.expires_at };
+  const master: Unproven<Master> = {
+    id: row.id,
+    name: row.name,
+    state: shownState(now, facts) as MasterState,
+    ownState: row.state,
+    suspendedAt: row.suspended_at,
+    expiresAt: row.expires_at,
+    allowance: row.allowance,
+    overage: row.overage,
+    ceilingFactor: row.ceiling_factor,
+    calendar: calendarOf(row),
+    senderPolicy: row.sender_policy,
+    strictAllocation: row.strict_allocation,
+    notificationEmails: row.notification_emails,
+    alertThresholds: row.alert_thresholds,
+    ownSubaccountId: row.own_subaccount_id,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+    version: row.version,
+  };
+  return master as Master;
+}
+
+/** For rows that were read under the principal's reach. */
+export function subaccountOf(row: SubaccountRow, now: Date): Subaccount {
+  const facts = { state: row.state, suspendedAt: row.suspended_at, expiresAt: row.expires_at };
+  const mastersFacts = {
+    state: row.master_state,
+    suspendedAt: row.master_suspended_at,
+    expiresAt: row.master_expires_at,
+  };
+  const subaccount: Unproven<Subaccount> = {
+    id: row.id,
+    masterId: row.master_id,
+    own: row.own,
+    name: row.name,
+    slug: row.slug,
+    state: shownState(now, facts, mastersFacts),
+    ownState: row.state,
+    stateBefore: row.state_before,
+    suspendedAt: row.suspended_at,
+    expiresAt: row.expires_at,
+    publicMessage: row.public_message,
+    monthlyLimit: row.monthly_limit,
+    ownerName: row.owner_name,
+    ownerEmail: row.owner_email,
+    notificationEmails: row.notification_emails,
+    alertThresholds: row.alert_thresholds,
+    externalId: row.external_id,
+    region: row.region,
+    language: row.language,
+    timeZone: row.time_zone,
+    plan: row.plan,
+    metadata: row.metadata,
+    notes: row.notes,
+    closedAt: row.closed_at,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+    version: row.version,
+    calendar: calendarOf({ ...row, time_zone: row.master_time_zone }),
+  };
+  return subaccount as Subaccount;
+}
