@@ -5,6 +5,7 @@
  * On failure: `decrypt` throws when a byte, the key or the context differs.
  */
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes, timingSafeEqual } from "node:crypto";
+import { Fault } from "./errors.ts";
 
 export type Keyring = Readonly<{
   /** HMAC-SHA256. For secrets of 160 random bits: no slow hash is needed. */
@@ -22,7 +23,8 @@ const alphabet = "abcdefghijklmnopqrstuvwxyz234567";
 
 /** `secret`: 32 bytes. */
 export function createKeyring(secret: Buffer): Keyring {
-  if (secret.length !== 32) throw new Error("the secret must be 32 bytes long");
+  if (secret.length !== 32)
+    throw new Fault("unavailable", "POSTMETER_SECRET is needed: 32 bytes, the same in every program.");
   const hashKey = derive(secret, "hash");
   const cipherKey = derive(secret, "encrypt");
   return {
