@@ -32,13 +32,14 @@ begin
 end $$;
 
 -- Brings the rows of the running and coming periods in line with the account. A raised limit lowers the alert level
--- in silence; a lowered one fires here.
+-- in silence; a lowered one fires here. Another change of the account leaves the level as it is.
 create function sync_usage(p_account uuid) returns void language plpgsql as $$
 declare u usage; t record; l smallint;
 begin
   for u in select * from usage where account_id = p_account and period_end > pm_now() order by period_start for update loop
     select * into t from usage_terms(p_account, u.period_start);
     l := alert_level(u.used, t.base, t.thresholds);
+    if (u.base, u.thresholds) is not distinct from (t.base, t.thresholds) then l := greatest(l, u.alert_level); end if;
     if (u.cap, u.base, u.top_up, u.open, u.open_until, u.thresholds, u.alert_level)
        is distinct from (t.cap, t.base, t.top_up, t.open, t.open_until, t.thresholds, l) then
       update usage set cap = t.cap, base = t.base, top_up = t.top_up, open = t.open, open_until = t.open_until,

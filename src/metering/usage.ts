@@ -4,11 +4,15 @@
  * `used` is the counter that decides at the door: the sum of the ledger's accept entries. Corrections are shown apart;
  * they change the bill, never the counter (metering/correction.ts). Refused messages are in neither.
  */
+import type { Subaccount } from "../accounts/account.ts";
+import { findMaster, findSubaccount, type SubaccountRef } from "../accounts/find.ts";
 import type { Principal } from "../accounts/principal.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Db } from "../platform/database.ts";
-import type { SubaccountId } from "../platform/ids.ts";
-import type { Period } from "./period.ts";
+import type { MasterId, SubaccountId } from "../platform/ids.ts";
+import { type Counters, readCounters, readMasterCounters } from "./counters.ts";
+import { findPeriod } from "./find-period.ts";
+import { type Period, periodAt } from "./period.ts";
 
 /** Units, but for `refused`. */
 export type SubaccountUsage = Readonly<{
@@ -36,55 +40,100 @@ export type MasterUsage = Readonly<{
 
 export type SubaccountUsageItem = Readonly<{ id: SubaccountId; name: string }> & SubaccountUsage;
 
-/** `date` is a day of the master's time zone, `2026-11-01`. Corrections stand on the day they were made. */
-export type UsageDay = Readonly<{
-  date: string;
-  units: number;
-  messages: number;
-  corrections: number;
-  refused: number;
-}>;
-
 /**
- * @param period its start date in the master's time zone, `2026-11-01`; undefined: the running one.
+ * @param date the period's start date in the master's time zone, `2026-11-01`; undefined: the running one.
  * @throws Fault not-found (also for another tenant's id), invalid at `/period`.
  */
-export declare function readUsage(
+export async function readUsage(
   db: Db,
   principal: Principal,
-  id: SubaccountId,
-  period: string | undefined,
+  ref: SubaccountRef,
+  date: string | undefined,
   clock: Clock,
-): Promise<SubaccountUsage>;
+): Promise<SubaccountUsage> {
+  const { id, masterId, calendar } = await findSubaccount(db, principal, ref, clock);
+  const period = await findPeriod(db, { masterId, calendar }, date, clock);
+  const counters = await readCounters(db, [{ id, masterId, period }]);
+  return usageOf(counters.get(id)!, period, principal);
+}
 
-/** The running period of several subaccounts, for lists. Those the principal may not see are left out. */
-export declare function readUsages(
+/** The running period of each of these subaccounts, for lists. */
+export async function readUsages(
   db: Db,
   principal: Principal,
-  ids: readonly SubaccountId[],
+  subaccounts: readonly Pick<Subaccount, "id" | "masterId" | "calendar">[],
   clock: Clock,
-): Promise<ReadonlyMap<SubaccountId, SubaccountUsage>>;
+): Promise<ReadonlyMap<SubaccountId, SubaccountUsage>> {
+  const now = clock.now();
+  const asked = subaccounts.map(({ id, masterId, calendar }) => ({ id, masterId, period: periodAt(calendar, now) }));
+  const counters = await readCounters(db, asked);
+  return new Map(asked.map(({ id, period }) => [id, usageOf(counters.get(id)!, period, principal)]));
+}
 
-/** The master's own. The operator acts for a master to see it. @throws Fault forbidden for a subaccount or an operator who acts for nobody. */
-export declare function readMasterUsage(
+/**
+ * The master's own figures, for itself or for the operator who names it.
+ * @throws Fault not-found, invalid at `/period`
+ */
+export async function readMasterUsage(
   db: Db,
   principal: Principal,
-  period: string | undefined,
+  id: MasterId | undefined,
+  date: string | undefined,
   clock: Clock,
-): Promise<MasterUsage>;
+): Promise<MasterUsage> {
+  const { id: masterId, calendar } = await findMaster(db, principal, id, clock);
+  const period = await findPeriod(db, { masterId, calendar }, date, clock);
+  const { used, cap, base, corrections } = await readMasterCounters(db, masterId, period);
+  return { period, used, allowance: base, cap, remaining: left(cap, used), corrections };
+}
 
-/** Its subaccounts in order of their ids; `limit + 1` rows, the last tells that there is more. */
-export declare function listSubaccountUsage(
-  db: Db,
-  principal: Principal,
-  filter: Readonly<{ period?: string | undefined; after?: SubaccountId | undefined; limit: number }>,
-  clock: Clock,
-): Promise<SubaccountUsageItem[]>;
+export type SubaccountUsageFilter = Readonly<{
+  masterId?: MasterId | undefined; // the operator's choice
+  period?: string | undefined;
+  after?: SubaccountId | undefined; // the last id of the page before
+  limit: number;
+}>;
 
-export declare function readDailyUsage(
+/** A master's subaccounts in order of their ids; `limit + 1` rows: the last tells that there is more. */
+export async function listSubaccountUsage(
   db: Db,
   principal: Principal,
-  id: SubaccountId,
-  period: string | undefined,
+  filter: SubaccountUsageFilter,
   clock: Clock,
-): Promise<{ period: Period; days: UsageDay[] }>;
+): Promise<SubaccountUsageItem[]> {
+  const { id: masterId, calendar } = await findMaster(db, principal, filter.masterId, clock);
+  const period = await findPeriod(db, { masterId, calendar }, filter.period, clock);
+  let query = db
+    .selectFrom("subaccount")
+    .select(["id", "name"])
+    .where("master_id", "=", masterId)
+    .orderBy("id")
+    .limit(filter.limit + 1);
+  if (filter.after !== undefined) query = query.where("id", ">", filter.after);
+  const page = await query.execute();
+  const counters = await readCounters(
+    db,
+    page.map(({ id }) => ({ id, masterId, period })),
+  );
+  return page.map(({ id, name }) => ({ id, name, ...usageOf(counters.get(id)!, period, principal) }));
+}
+
+function usageOf(counters: Counters, period: Period, principal: Principal): SubaccountUsage {
+  const { used, cap, topUp, refused, corrections, masterUsed, masterCap } = counters;
+  const masterRemaining = left(masterCap, masterUsed);
+  return {
+    period,
+    used,
+    limit: cap === null ? null : cap - topUp,
+    topUp,
+    remaining: left(cap, used),
+    blockedBy: masterRemaining === 0 ? "master" : null,
+    refused,
+    corrections,
+    ...(principal.kind === "subaccount" ? {} : { masterRemaining }),
+  };
+}
+
+function left(cap: number | null, used: number): number | null {
+  return cap === null ? null : Math.max(0, cap - used);
+}
