@@ -1,3 +1,4 @@
+import type { Pool, QueryConfig } from "pg";
 import { expect, test } from "vitest";
 import { fence } from "../../src/spool/fence.ts";
 import { seedMaster, seedSubaccount } from "../support/accounts.ts";
@@ -35,22 +36,17 @@ test("a call that comes through after the fence charges and stores nothing", asy
 test("the reply of the commit is cut off: the fence answers what is true, and nothing is charged twice", async () => {
   const who = await account();
   const message = submissionOf(who);
-  const cut = Object.create(database.pool, {
-    connect: {
-      value: async () => {
-        const client = await database.pool.connect();
-        return Object.create(client, {
-          query: {
-            value: async (...args: unknown[]) => {
-              await (client.query as (...a: unknown[]) => Promise<unknown>)(...args);
-              throw new Error("Connection terminated unexpectedly");
-            },
-          },
-          release: { value: () => client.release() },
-        });
-      },
+  const cut = {
+    query: database.pool.query.bind(database.pool),
+    connect: async () => {
+      const client = await database.pool.connect();
+      const query = async (config: QueryConfig) => {
+        await client.query(config);
+        throw new Error("Connection terminated unexpectedly");
+      };
+      return { query, release: () => client.release() };
     },
-  });
+  } as unknown as Pool;
   const acceptance = await testAcceptor(database, { pool: cut }).accept(message);
   expect(acceptance).toEqual({ kind: "accepted", id: message.id });
   expect(await billOf(database, who)).toMatchObject({ ledger: 1, subaccount: 1, stored: 1 });
@@ -58,8 +54,6 @@ test("the reply of the commit is cut off: the fence answers what is true, and no
 
 test("a database that can't be asked leaves the result unknown", async () => {
   const who = await account();
-  const unreachable = Object.create(database.pool, {
-    query: { value: async () => Promise.reject(new Error("connect ECONNREFUSED")) },
-  });
+  const unreachable = { query: async () => Promise.reject(new Error("connect ECONNREFUSED")) } as unknown as Pool;
   expect(await fence(unreachable, [submissionOf(who)], 60)).toBeUndefined();
 });
