@@ -1,12 +1,12 @@
 /**
  * The gate: decides fast whether a message may go on to the door (spool/accept), where Postgres makes it true.
  *
- * Invariant: a gate may be wrong for a moment, high or low; it never says "over" that the usage rows have not confirmed,
- * and what it lets through is decided again under locks.
- * On failure: a gate that can't answer lets the message pass; the door decides.
+ * Invariant: a gate may be wrong for a moment, high or low; it never says "over" or "closed" that the usage rows have not
+ * confirmed within the last second, and what it lets through is decided again under locks.
+ * On failure: a gate that can't answer lets the message pass; the door decides. No method throws.
  */
-import type { MasterId, SubaccountId } from "../platform/ids.ts";
 import type { Period } from "../metering/period.ts";
+import type { MasterId, SubaccountId } from "../platform/ids.ts";
 
 /** The accounts and the period that a message would be charged to. `units`: unique envelope recipients. */
 export type Charge = Readonly<{ masterId: MasterId; subaccountId: SubaccountId; period: Period; units: number }>;
@@ -26,14 +26,35 @@ export type Standing = Readonly<{
   used: number;
   cap: number | null;
   version: number;
+  /** false: may not send, whatever is left. */
+  open?: boolean;
 }>;
 
 export interface Gate {
   /** Counts the units if they fit. With units 0 it only asks whether anything is left (at MAIL). */
   reserve(charge: Charge): Promise<Reservation>;
-  /** Gives back what the door refused or surely did not commit. */
+  /** Gives back what the door refused or surely did not commit. Takes the very charge that was reserved. */
   release(charge: Charge): Promise<void>;
   /** Sets counters from rows, where newer. After limit changes, top-ups, and on every disagreement. */
   publish(standings: readonly Standing[]): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
+}
+
+export const RESERVED: Reservation = { kind: "reserved" };
+const CLOSED: Reservation = { kind: "closed" };
+
+/** The rule, in the order of accept_batch (migrations/0006). An account that is not known refuses nothing. */
+export function decide(units: number, subaccount: Standing | undefined, master: Standing | undefined): Reservation {
+  if (subaccount?.open === false || master?.open === false) return CLOSED;
+  return over("subaccount", subaccount, units) ?? over("master", master, units) ?? RESERVED;
+}
+
+function over(
+  account: "subaccount" | "master",
+  standing: Standing | undefined,
+  units: number,
+): Reservation | undefined {
+  if (standing === undefined || standing.cap === null) return undefined;
+  const { used, cap, periodEnd } = standing;
+  return used + Math.max(units, 1) > cap ? { kind: "over", account, used, cap, resetsAt: periodEnd } : undefined;
 }

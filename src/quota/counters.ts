@@ -1,0 +1,105 @@
+/**
+ * The counters in Redis: one hash for each master and period, in one slot of a cluster, gone some time after the period.
+ *
+ * Invariant: nothing here is needed to be right; a counter exists only after `publish` has set it from a usage row.
+ * On failure: throws what ioredis throws. Whether a script that timed out has counted is not known.
+ */
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import type { Redis } from "ioredis";
+import type { AccountId, MasterId } from "../platform/ids.ts";
+import type { Charge, Standing } from "./gate.ts";
+
+/** Counters outlive their period, for releases and for nodes whose clock is behind. */
+const AFTERLIFE_MS = 3_600_000;
+
+/** `counted`, `missing` (cold), or what was seen of both accounts when one of them was full. */
+export type Counted = "counted" | "missing" | Readonly<{ subaccount: string; master: string }>;
+
+/** `seen`: the counter is replaced also at the same version if it still is what was seen: "used/version". */
+export type Publication = Readonly<{ standing: Standing; seen?: string }>;
+
+export type Counter = Readonly<{ used: number; cap: number | null; version: number; seen: string }>;
+
+export interface Counters {
+  reserve(charge: Charge): Promise<Counted>;
+  release(charge: Charge): Promise<void>;
+  /** Of one master and period. Returns how many were taken over. */
+  publish(publications: readonly Publication[]): Promise<number>;
+  /** All readable counters of a master and period; empty when they are cold or no hash. */
+  read(masterId: MasterId, periodStart: Date): Promise<ReadonlyMap<AccountId, Counter>>;
+  /** Fails unless scripts can write. */
+  probe(): Promise<void>;
+}
+
+type Script = Readonly<{ text: string; sha: string }>;
+
+function script(name: string): Script {
+  const text = readFileSync(new URL(name, import.meta.url), "utf8");
+  return { text, sha: createHash("sha1").update(text).digest("hex") };
+}
+
+const RESERVE = script("reserve.lua");
+const RELEASE = script("release.lua");
+const PUBLISH = script("publish.lua");
+
+/** `offsetMs`: how far the program's clock is ahead of Redis's. */
+export function createCounters(redis: Redis, offsetMs: number): Counters {
+  async function run({ text, sha }: Script, key: string, ...args: (string | number)[]): Promise<unknown> {
+    try {
+      return await redis.evalsha(sha, 1, key, ...args);
+    } catch (error) {
+      if (!(error instanceof Error && error.message.startsWith("NOSCRIPT"))) throw error;
+      return redis.eval(text, 1, key, ...args);
+    }
+  }
+
+  return {
+    async reserve({ masterId, subaccountId, period, units }) {
+      const answer = await run(RESERVE, keyOf(masterId, period.start), subaccountId, masterId, units);
+      if (answer === 0) return "counted";
+      if (!Array.isArray(answer)) return "missing";
+      return { subaccount: String(answer[0]), master: String(answer[1]) };
+    },
+    async release({ masterId, subaccountId, period, units }) {
+      await run(RELEASE, keyOf(masterId, period.start), subaccountId, masterId, units);
+    },
+    async publish(publications) {
+      const first = publications[0]?.standing;
+      if (first === undefined) return 0;
+      const expiresAt = first.periodEnd.getTime() - offsetMs + AFTERLIFE_MS;
+      const args = publications.flatMap(({ standing, seen }) => {
+        const { accountId, used, version } = standing;
+        return [accountId, used, capOf(standing) ?? "*", version, seen ?? ""];
+      });
+      return Number(await run(PUBLISH, keyOf(first.masterId, first.periodStart), expiresAt, ...args));
+    },
+    async read(masterId, periodStart) {
+      const counters = new Map<AccountId, Counter>();
+      const key = keyOf(masterId, periodStart);
+      if ((await redis.type(key)) !== "hash") return counters;
+      const fields: Record<string, string> = await redis.hgetall(key);
+      for (const [name, used] of Object.entries(fields)) {
+        const id = name.slice(1);
+        const cap = fields[`c${id}`];
+        const version = fields[`v${id}`];
+        if (!name.startsWith("u") || cap === undefined || version === undefined) continue;
+        const counter = { used: Number(used), cap: cap === "*" ? null : Number(cap), version: Number(version) };
+        counters.set(id as AccountId, { ...counter, seen: `${used}/${version}` });
+      }
+      return counters;
+    },
+    async probe() {
+      await run(PUBLISH, "pm:{probe}", Date.now() + 10_000, "probe", 0, "*", 1, "");
+    },
+  };
+}
+
+/** An account that may not send has no room: the gate then asks the rows, which say why. */
+export function capOf(standing: Standing): number | null {
+  return standing.open === false ? 0 : standing.cap;
+}
+
+function keyOf(masterId: MasterId, periodStart: Date): string {
+  return `pm:{${masterId}}:${periodStart.getTime()}`;
+}

@@ -1,0 +1,56 @@
+/** The gate of this process: with Redis where there is one, else over Postgres alone. */
+import type { Redis } from "ioredis";
+import type { Clock } from "../platform/clock.ts";
+import type { Database } from "../platform/database.ts";
+import type { Log } from "../platform/log.ts";
+import type { Metrics } from "../platform/metrics.ts";
+import { createBreaker } from "./breaker.ts";
+import { createCounters } from "./counters.ts";
+import type { Gate } from "./gate.ts";
+import { createMemory } from "./memory.ts";
+import { createPostgresGate } from "./postgres-gate.ts";
+import { createRedisGate } from "./redis-gate.ts";
+
+export type GateDeps = Readonly<{
+  /** Stays the caller's: disposing of the gate does not close it. */
+  redis?: Redis;
+  database: Pick<Database, "pool">;
+  metrics: Pick<Metrics, "gateSeconds" | "gateCold" | "gateConfirmed" | "gateBreakerOpen">;
+  log: Log;
+  clock: Clock;
+  probeEveryMs?: number;
+}>;
+
+export function createGate({ redis, database, metrics, log, clock, probeEveryMs }: GateDeps): Gate {
+  const { pool } = database;
+  const memory = createMemory();
+  const without = createPostgresGate({ pool, memory, log });
+  if (redis === undefined) return timed(without, metrics);
+  const counters = createCounters(redis, clock.offsetMs);
+  metrics.gateBreakerOpen.set(0);
+  const breaker = createBreaker({
+    probe: () => counters.probe(),
+    onOpen: (error) => {
+      metrics.gateBreakerOpen.set(1);
+      log.warn({ event: "quota.breaker_opened", err: error }, "Redis fails: Postgres decides alone");
+    },
+    onClose: (openMs) => {
+      metrics.gateBreakerOpen.set(0);
+      log.info({ event: "quota.breaker_closed", openMs: Math.round(openMs) }, "Redis works again");
+    },
+    ...(probeEveryMs === undefined ? {} : { probeEveryMs }),
+  });
+  return timed(createRedisGate({ counters, breaker, without, pool, memory, metrics, log }), metrics);
+}
+
+function timed(gate: Gate, { gateSeconds }: Pick<Metrics, "gateSeconds">): Gate {
+  return {
+    ...gate,
+    async reserve(charge) {
+      const startedAtMs = performance.now();
+      const reservation = await gate.reserve(charge);
+      gateSeconds.observe((performance.now() - startedAtMs) / 1000);
+      return reservation;
+    },
+  };
+}
