@@ -12,7 +12,7 @@ import type { Schema } from "../platform/schema.ts";
 import type { Master, Subaccount } from "./account.ts";
 import { type CalendarColumns, calendarOf } from "./calendar.ts";
 import { type Principal, reachOf } from "./principal.ts";
-import { type MasterState, shownState } from "./states.ts";
+import { type MasterState, type StateFacts, shownState } from "./states.ts";
 
 /** A subaccount by id, or by the id that its master gave it. */
 export type SubaccountRef = SubaccountId | Readonly<{ externalId: string }>;
@@ -23,8 +23,8 @@ export function parseSubaccountRef(text: string): SubaccountRef | undefined {
   return parseId("sub", text);
 }
 
-/** `change`: locks the row until the transaction ends. */
-type Purpose = "read" | "change";
+/** Until the transaction ends `keep` lets nobody change the row, and `change` nobody keep or change it. */
+type Purpose = "read" | "keep" | "change";
 
 /** @param id the operator's choice; a master finds itself. @throws Fault not-found */
 export async function findMaster(
@@ -40,13 +40,14 @@ export async function findMaster(
   if (wanted === undefined || hidden) throw notFound("master");
   let query = db.selectFrom("master").selectAll().where("id", "=", wanted);
   if (purpose === "change") query = query.forNoKeyUpdate();
+  if (purpose === "keep") query = query.forShare();
   const row = await query.executeTakeFirst();
   if (row === undefined) throw notFound("master");
   return masterOf(row, clock.now());
 }
 
 /**
- * With purpose `change` the master's row is share-locked too: its state and allowance stay as they were read.
+ * To keep or change a subaccount keeps its master too: state, calendar and allowance stay as they were read.
  * @throws Fault not-found
  */
 export async function findSubaccount(
@@ -67,6 +68,7 @@ export async function findSubaccount(
   if (masterId !== null) query = query.where("s.master_id", "=", masterId);
   if (subaccountId !== null) query = query.where("s.id", "=", subaccountId);
   if (purpose === "change") query = query.forNoKeyUpdate("s").forShare("m");
+  if (purpose === "keep") query = query.forShare(["s", "m"]);
   const row = await query.executeTakeFirst();
   if (row === undefined) throw notFound("subaccount");
   return subaccountOf(row, clock.now());
@@ -125,21 +127,23 @@ export function masterOf(row: MasterRow, now: Date): Master {
   return master as Master;
 }
 
+/** Its own and its master's: all must allow. */
+export function statesOf(row: SubaccountRow): StateFacts[] {
+  return [
+    { state: row.state, suspendedAt: row.suspended_at, expiresAt: row.expires_at },
+    { state: row.master_state, suspendedAt: row.master_suspended_at, expiresAt: row.master_expires_at },
+  ];
+}
+
 /** For rows that were read under the principal's reach. */
 export function subaccountOf(row: SubaccountRow, now: Date): Subaccount {
-  const facts = { state: row.state, suspendedAt: row.suspended_at, expiresAt: row.expires_at };
-  const mastersFacts = {
-    state: row.master_state,
-    suspendedAt: row.master_suspended_at,
-    expiresAt: row.master_expires_at,
-  };
   const subaccount: Unproven<Subaccount> = {
     id: row.id,
     masterId: row.master_id,
     own: row.own,
     name: row.name,
     slug: row.slug,
-    state: shownState(now, facts, mastersFacts),
+    state: shownState(now, ...statesOf(row)),
     ownState: row.state,
     stateBefore: row.state_before,
     suspendedAt: row.suspended_at,

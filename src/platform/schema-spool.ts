@@ -78,6 +78,7 @@ export type SenderDomainTable = {
   checked_at: Date | null;
   verified_at: Date | null;
   granted_to_all: Generated<boolean>;
+  failing_since: Date | null;
   created_at: Date;
   version: Generated<number>;
 };

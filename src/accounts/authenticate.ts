@@ -1,0 +1,193 @@
+/**
+ * From a user name and password, or an API key, to a principal.
+ *
+ * Invariant: what is known from memory is a few seconds old at most and was dropped when its account, credential or key
+ * changed. A wrong password of a known user name and an unknown one do the same work: one read, one comparison, one
+ * counted failure.
+ * On failure of the database: throws; nobody is let in, and nothing counts as a wrong password.
+ */
+import { sql } from "kysely";
+import type { Clock } from "../platform/clock.ts";
+import type { Db } from "../platform/database.ts";
+import type { CredentialId, KeyId, MasterId, SubaccountId } from "../platform/ids.ts";
+import type { Log } from "../platform/log.ts";
+import { type Keyring, sameBytes } from "../platform/secrets.ts";
+import type { AccountChanges, Change } from "./changes.ts";
+import { createLockout } from "./lockout.ts";
+import type { Frozen, Principal, Scope, SubaccountPrincipal } from "./principal.ts";
+import { createRecent, type Recent } from "./recent.ts";
+import { createSendingAccounts, type Inactive, type SendingAccount } from "./sending.ts";
+import { type StateFacts, shownState } from "./states.ts";
+
+export type { Inactive, SendingAccount } from "./sending.ts";
+
+export type SmtpAnswer =
+  | SendingAccount
+  | Inactive
+  /** `locked`: this was the last try; the connection may be closed. */
+  | Readonly<{ kind: "denied"; locked: boolean }>
+  | Readonly<{ kind: "locked" }>;
+
+export type Authenticator = Readonly<{
+  smtp(username: string, password: string, clientAddress: string): Promise<SmtpAnswer>;
+  /** For each message of an open session, and for mail by HTTP: the account as it is now. */
+  sending(principal: SubaccountPrincipal): Promise<SendingAccount | Inactive | Readonly<{ kind: "revoked" }>>;
+  /** An API key. Undefined: unknown, revoked, or of a closed account. */
+  key(token: string): Promise<Principal | undefined>;
+  /** Drops what this process remembers, before the news of it comes back from Postgres. */
+  forget(change: Change): void;
+}>;
+
+export type AuthenticatorOptions = Readonly<{
+  db: Db;
+  keyring: Keyring;
+  clock: Clock;
+  changes: AccountChanges;
+  /** Empty: nobody is the operator. */
+  operatorKey: string;
+  log: Log;
+}>;
+
+export function createAuthenticator(options: AuthenticatorOptions): Authenticator {
+  const { keyring, clock, changes, operatorKey } = options;
+  const lockout = createLockout(options);
+  const accounts = createSendingAccounts(options);
+  const credentials = recentCredentials(options);
+  const keys = recentKeys(options);
+  const operatorHash = keyring.hash(operatorKey);
+
+  /** Memory may be behind: only the database denies. */
+  const openedBy = async (username: string, hash: Buffer) => {
+    const known = credentials.peek(username);
+    if (known !== undefined && opens(known, hash, clock)) return known;
+    const read = (await credentials.load(username)) ?? nobody;
+    return opens(read, hash, clock) ? read : undefined;
+  };
+
+  return {
+    async smtp(username, password, clientAddress) {
+      const key = lockout.key(username, clientAddress);
+      if (await lockout.locked(key)) return { kind: "locked" };
+      const credential = await openedBy(username.toLowerCase(), keyring.hash(password));
+      const account = credential && (await accounts.of(principalOf(credential)));
+      if (account === undefined) return { kind: "denied", locked: await lockout.failed(key) };
+      await lockout.succeeded(key);
+      return account;
+    },
+    sending: async (principal) => (await accounts.of(principal)) ?? { kind: "revoked" },
+    async key(token) {
+      const hash = keyring.hash(token);
+      if (sameBytes(hash, operatorHash) && operatorKey !== "") return { kind: "operator", via: "key" };
+      if (!/^pm_live_[a-z2-7]{32}$/.test(token)) return undefined;
+      const row = await keys.get(hash.toString("hex"));
+      return row === undefined ? undefined : keyPrincipal(row, clock);
+    },
+    forget: changes.tell,
+  };
+}
+
+type CredentialFacts = Readonly<{
+  id: CredentialId;
+  subaccount_id: SubaccountId;
+  master_id: MasterId;
+  secret_hash: Buffer;
+  previous_hash: Buffer | null;
+  previous_until: Date | null;
+}>;
+
+/** What an unknown user name is compared with: nothing opens it. */
+const nobody = { secret_hash: Buffer.alloc(32), previous_hash: null, previous_until: null } as CredentialFacts;
+
+function opens(credential: CredentialFacts, hash: Buffer, clock: Clock): boolean {
+  if (sameBytes(hash, credential.secret_hash)) return credential !== nobody;
+  const { previous_hash: previous, previous_until: until } = credential;
+  return previous !== null && until !== null && clock.now() < until && sameBytes(hash, previous);
+}
+
+function principalOf(credential: CredentialFacts): SubaccountPrincipal {
+  return {
+    kind: "subaccount",
+    masterId: credential.master_id,
+    subaccountId: credential.subaccount_id,
+    keyId: null,
+    credentialId: credential.id,
+    scopes: ["send"],
+  };
+}
+
+function recentCredentials({ db, changes, log }: AuthenticatorOptions): Recent<CredentialFacts> {
+  const columns = ["id", "subaccount_id", "master_id", "secret_hash", "previous_hash", "previous_until"] as const;
+  return createRecent<CredentialFacts>({
+    changes,
+    async read(username) {
+      const row = await db
+        .selectFrom("credential")
+        .select(columns)
+        .select(usedLongAgo.as("stale"))
+        .where("username", "=", /^[!-~]{1,64}$/.test(username) ? username : "-")
+        .where("revoked_at", "is", null)
+        .executeTakeFirst();
+      if (row?.stale) markUsed(db, "credential", row.id, log);
+      return row;
+    },
+    concerns: (change, { id }) => change.kind === "credential" && change.id === id,
+  });
+}
+
+type KeyFacts = Readonly<{
+  id: KeyId;
+  masterId: MasterId;
+  subaccountId: SubaccountId | null;
+  scopes: readonly Scope[];
+  states: readonly StateFacts[];
+}>;
+
+function recentKeys({ db, changes, log }: AuthenticatorOptions): Recent<KeyFacts> {
+  return createRecent<KeyFacts>({
+    changes,
+    async read(hash) {
+      const row = await selectKey(db, Buffer.from(hash, "hex"));
+      if (row === undefined) return undefined;
+      if (row.stale) markUsed(db, "api_key", row.id, log);
+      const master = { state: row.m_state, suspendedAt: row.m_suspended_at, expiresAt: row.m_expires_at };
+      const own = row.s_state && { state: row.s_state, suspendedAt: row.s_suspended_at, expiresAt: row.s_expires_at };
+      const { id, master_id: masterId, subaccount_id: subaccountId } = row;
+      return { id, masterId, subaccountId, scopes: row.scopes as Scope[], states: own ? [own, master] : [master] };
+    },
+    concerns: (change, { id, masterId, subaccountId }) =>
+      "id" in change && [id, masterId, subaccountId as string].includes(change.id),
+  });
+}
+
+function selectKey(db: Db, hash: Buffer) {
+  return db
+    .selectFrom("api_key as k")
+    .innerJoin("master as m", "m.id", "k.master_id")
+    .leftJoin("subaccount as s", "s.id", "k.subaccount_id")
+    .select(["k.id", "k.master_id", "k.subaccount_id", "k.scopes", usedLongAgo.as("stale")])
+    .select(["m.state as m_state", "m.suspended_at as m_suspended_at", "m.expires_at as m_expires_at"])
+    .select(["s.state as s_state", "s.suspended_at as s_suspended_at", "s.expires_at as s_expires_at"])
+    .where("k.key_hash", "=", hash)
+    .where("k.revoked_at", "is", null)
+    .executeTakeFirst();
+}
+
+/** A closed account's key opens nothing; of another that may not send, it reads. */
+function keyPrincipal(key: KeyFacts, clock: Clock): Principal | undefined {
+  const state = shownState(clock.now(), ...key.states);
+  if (state === "closed" || state === "archived") return undefined;
+  const { id: keyId, masterId, subaccountId, scopes } = key;
+  const frozen = state === "active" ? {} : { frozen: state as Frozen };
+  return subaccountId === null
+    ? { kind: "master", masterId, keyId, scopes, ...frozen }
+    : { kind: "subaccount", masterId, subaccountId, keyId, scopes, ...frozen };
+}
+
+const usedLongAgo = sql<boolean>`coalesce(last_used_at < pm_now() - interval '1 hour', true)`;
+
+/** Nobody waits for it; when it fails the next use in an hour's time tries again. */
+function markUsed(db: Db, table: "credential" | "api_key", id: CredentialId | KeyId, log: Log): void {
+  sql`update ${sql.table(table)} set last_used_at = pm_now() where id = ${id}`
+    .execute(db)
+    .catch((error) => log.debug({ event: "accounts.last_use_unwritten", err: error }));
+}

@@ -1,0 +1,128 @@
+/**
+ * News of changes to accounts, credentials, keys and sender domains, from any process (LISTEN; triggers of 0007 tell).
+ *
+ * Invariant: while `heard()` is true, every change that commits from now on reaches the subscribers; after a gap they
+ * are told `everything` before it is true again.
+ * On failure: the connection is made anew, at most 2 s apart, for ever; a silent one is noticed within about 10 s.
+ */
+import pg from "pg";
+import { connectionConfig } from "../platform/database.ts";
+import type { Log } from "../platform/log.ts";
+
+export type Change =
+  | Readonly<{ kind: "subaccount" | "master" | "credential" | "key"; id: string }>
+  | Readonly<{ kind: "domain"; name: string }>
+  /** `key`: hexadecimal; `until`: milliseconds since 1970. */
+  | Readonly<{ kind: "lockout"; key: string; until: number }>
+  /** Something may have been missed. */
+  | Readonly<{ kind: "everything" }>;
+
+export type AccountChanges = AsyncDisposable &
+  Readonly<{
+    heard(): boolean;
+    /** Counts changes and gaps: what was read at another count may be old. */
+    count(): number;
+    subscribe(hear: (change: Change) => void): void;
+    /** Lets the subscribers of this process know at once. */
+    tell(change: Change): void;
+  }>;
+
+export type ListenOptions = Readonly<{ url: string; log: Log; heartbeatMs?: number }>;
+
+/** Resolves when it listens. @throws when the first connection can't be made */
+export async function listenForChanges({ url, log, heartbeatMs = 5000 }: ListenOptions): Promise<AccountChanges> {
+  const subscribers: ((change: Change) => void)[] = [];
+  let count = 0;
+  let client: pg.Client | undefined;
+  let ended = false;
+  let timer: NodeJS.Timeout | undefined;
+
+  const tell = (change: Change) => {
+    count++;
+    for (const hear of subscribers) hear(change);
+  };
+
+  const connect = async () => {
+    const fresh = new pg.Client({
+      ...connectionConfig({ url, applicationName: "postmeter changes" }),
+      query_timeout: heartbeatMs,
+    });
+    fresh.on("error", () => lose(fresh));
+    fresh.on("end", () => lose(fresh));
+    fresh.on("notification", ({ payload }) => {
+      const change = parseChange(payload ?? "");
+      if (change !== undefined) tell(change);
+    });
+    try {
+      await fresh.connect();
+      await fresh.query("listen postmeter_account");
+    } catch (error) {
+      await fresh.end().catch(() => {});
+      throw error;
+    }
+    if (ended) return fresh.end();
+    tell({ kind: "everything" });
+    client = fresh;
+    again(heartbeatMs);
+  };
+
+  const lose = (lost: pg.Client) => {
+    if (client !== lost) return;
+    client = undefined;
+    tell({ kind: "everything" });
+    lost.end().catch(() => {});
+    if (ended) return;
+    log.warn({ event: "accounts.changes_lost" });
+    again(100);
+  };
+
+  const again = (delayMs: number) => {
+    clearTimeout(timer);
+    timer = setTimeout(() => void tick(delayMs), delayMs).unref();
+  };
+
+  const tick = async (delayMs: number) => {
+    const listening = client;
+    try {
+      if (listening === undefined) await connect();
+      else await listening.query("select 1");
+      if (client !== undefined) again(heartbeatMs);
+    } catch {
+      if (listening !== undefined) lose(listening);
+      else if (!ended) again(Math.min(2000, delayMs * 2));
+    }
+  };
+
+  await connect();
+  return {
+    heard: () => client !== undefined,
+    count: () => count,
+    subscribe: (hear) => void subscribers.push(hear),
+    tell,
+    async [Symbol.asyncDispose]() {
+      ended = true;
+      clearTimeout(timer);
+      const last = client;
+      client = undefined;
+      await last?.end();
+    },
+  };
+}
+
+/** Undefined for what a newer program may say. */
+export function parseChange(payload: string): Change | undefined {
+  const [kind, first = "", second = ""] = payload.split(":");
+  switch (kind) {
+    case "subaccount":
+    case "master":
+    case "credential":
+    case "key":
+      return { kind, id: first };
+    case "domain":
+      return { kind, name: first };
+    case "lockout":
+      return { kind, key: first, until: Number(second) };
+    default:
+      return undefined;
+  }
+}

@@ -1,0 +1,75 @@
+/** A subaccount with its first credential, in one transaction. */
+import { record } from "../audit/record.ts";
+import type { Clock } from "../platform/clock.ts";
+import type { Db } from "../platform/database.ts";
+import { Fault, invalid } from "../platform/errors.ts";
+import { formatId, type MasterId, newId, type SubaccountId } from "../platform/ids.ts";
+import type { Keyring } from "../platform/secrets.ts";
+import { inTransaction } from "../platform/transaction.ts";
+import type { Subaccount } from "./account.ts";
+import { lockAllowance, requireLimit } from "./allocation.ts";
+import { insertCredential, type NewCredential } from "./credentials.ts";
+import { checkFields, columnsOf } from "./fields.ts";
+import { findSubaccount } from "./find.ts";
+import { requireMasterChange } from "./permit.ts";
+import type { Principal } from "./principal.ts";
+import { insertWithSlug } from "./slug.ts";
+import { type SubaccountDetails, subaccountFields, subaccountMembers } from "./subaccount-fields.ts";
+
+export type SubaccountInput = SubaccountDetails &
+  Readonly<{
+    name: string;
+    /** Units per period; 0: may not send, null: bounded by the master only. */
+    monthlyLimit: number | null;
+    /** `handover` (default): the first credential is in the answer. `invite`: pending, without one, until it is enabled. */
+    onboarding?: "handover" | "invite" | undefined;
+    /** The operator's choice; a master's are its own. */
+    masterId?: MasterId | undefined;
+  }>;
+
+/** @throws Fault forbidden, invalid, conflict (taken slug or external id, no room, closed master) */
+export async function createSubaccount(
+  db: Db,
+  principal: Principal,
+  input: SubaccountInput,
+  keyring: Keyring,
+  clock: Clock,
+): Promise<Readonly<{ subaccount: Subaccount; credential: NewCredential | null }>> {
+  requireMasterChange(principal);
+  checkFields(subaccountFields, input);
+  const invited = input.onboarding === "invite";
+  if (invited && (input.ownerEmail ?? null) === null) throw invalid("/owner_email", "An invitation needs an address.");
+  return inTransaction(db, async (trx) => {
+    const master = await lockAllowance(trx, principal, input.masterId, clock);
+    if (master.ownState === "closed") throw new Fault("conflict", "The master account is closed.");
+    await requireLimit(trx, master, input.monthlyLimit, null, clock);
+    const id = newId<SubaccountId>(clock);
+    const now = clock.now();
+    await insertWithSlug(trx, {
+      ...columnsOf(subaccountFields, { ...input, metadata: input.metadata ?? undefined }),
+      id,
+      master_id: master.id,
+      name: input.name,
+      slug: input.slug,
+      state: invited ? "pending" : "active",
+      created_at: now,
+      updated_at: now,
+    });
+    const subaccount = await findSubaccount(trx, principal, id, clock);
+    await record(
+      trx,
+      {
+        principal,
+        action: "subaccount.created",
+        target: formatId("sub", id),
+        before: null,
+        after: { ...subaccountMembers(subaccount), state: subaccount.ownState },
+        masterId: master.id,
+        subaccountId: id,
+      },
+      clock,
+    );
+    const credential = invited ? null : await insertCredential(trx, principal, subaccount, null, keyring, clock);
+    return { subaccount, credential };
+  });
+}

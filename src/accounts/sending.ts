@@ -1,0 +1,94 @@
+/**
+ * What the door for clients must know of an account at each message, without asking the database each time.
+ *
+ * Invariant: the state is the one of the last few seconds, or newer; end dates are looked at each time. The usage rows
+ * decide again at acceptance, under locks.
+ */
+import type { Calendar } from "../metering/period.ts";
+import type { Clock } from "../platform/clock.ts";
+import type { Db } from "../platform/database.ts";
+import type { CredentialId, MasterId, SubaccountId } from "../platform/ids.ts";
+import type { AccountChanges } from "./changes.ts";
+import { selectSubaccounts, statesOf, subaccountOf } from "./find.ts";
+import type { SubaccountPrincipal } from "./principal.ts";
+import { createRecent } from "./recent.ts";
+import { type ShownState, type StateFacts, shownState } from "./states.ts";
+
+export type SendingAccount = Readonly<{
+  kind: "sending";
+  principal: SubaccountPrincipal;
+  masterId: MasterId;
+  subaccountId: SubaccountId;
+  credentialId: CredentialId | null;
+  /** The master's: `periodAt(calendar, now)` is the period that is charged. */
+  calendar: Calendar;
+  senderPolicy: "verified" | "any";
+  /** The master's own sending: its domains are usable without a grant. */
+  own: boolean;
+}>;
+
+export type Inactive = Readonly<{
+  kind: "inactive";
+  state: Exclude<ShownState, "active">;
+  /** The master's words for its disabled subaccount. */
+  publicMessage: string | null;
+}>;
+
+export type SendingAccounts = Readonly<{
+  /** Of the principal that authenticated, at this moment. Undefined: no such account, or its credential is revoked. */
+  of(principal: SubaccountPrincipal): Promise<SendingAccount | Inactive | undefined>;
+}>;
+
+type Facts = Readonly<{
+  masterId: MasterId;
+  own: boolean;
+  states: readonly StateFacts[];
+  calendar: Calendar;
+  senderPolicy: "verified" | "any";
+  publicMessage: string | null;
+}>;
+
+export function createSendingAccounts(
+  options: Readonly<{ db: Db; clock: Clock; changes: AccountChanges }>,
+): SendingAccounts {
+  const { db, clock, changes } = options;
+  const recent = createRecent<Facts>({
+    changes,
+    read: (key) => readFacts(db, key, clock),
+    concerns: (change, { masterId }, key) =>
+      change.kind === "master" ? change.id === masterId : "id" in change && key.split(" ").includes(change.id),
+  });
+  return {
+    async of(principal) {
+      const facts = await recent.get(`${principal.subaccountId} ${principal.credentialId ?? ""}`);
+      if (facts === undefined || facts.masterId !== principal.masterId) return undefined;
+      const state = shownState(clock.now(), ...facts.states);
+      if (state !== "active") return { kind: "inactive", state, publicMessage: facts.publicMessage };
+      const { masterId, calendar, senderPolicy, own } = facts;
+      const { subaccountId, credentialId = null } = principal;
+      return { kind: "sending", principal, masterId, subaccountId, credentialId, calendar, senderPolicy, own };
+    },
+  };
+}
+
+/** `key`: the subaccount's id, a space, and the credential's if there is one. */
+async function readFacts(db: Db, key: string, clock: Clock): Promise<Facts | undefined> {
+  const [id, credentialId] = key.split(" ") as [SubaccountId, CredentialId];
+  let query = selectSubaccounts(db).select("m.sender_policy").where("s.id", "=", id);
+  if (credentialId) {
+    query = query
+      .innerJoin("credential as c", "c.subaccount_id", "s.id")
+      .where("c.id", "=", credentialId)
+      .where("c.revoked_at", "is", null);
+  }
+  const row = await query.executeTakeFirst();
+  if (row === undefined) return undefined;
+  return {
+    masterId: row.master_id,
+    own: row.own,
+    states: statesOf(row),
+    calendar: subaccountOf(row, clock.now()).calendar,
+    senderPolicy: row.sender_policy,
+    publicMessage: row.public_message,
+  };
+}

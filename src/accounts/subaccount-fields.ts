@@ -1,0 +1,54 @@
+/** The members of a subaccount that can be given: one table for creating, changing and auditing. */
+import type { NotificationEmail, Subaccount } from "./account.ts";
+import * as rule from "./fields.ts";
+
+/** Undefined: not given. Null: none. */
+export type SubaccountDetails = {
+  name?: string | undefined;
+  slug?: string | undefined;
+  monthlyLimit?: number | null | undefined;
+  ownerName?: string | null | undefined;
+  ownerEmail?: string | null | undefined;
+  notificationEmails?: readonly NotificationEmail[] | null | undefined;
+  alertThresholds?: readonly number[] | null | undefined;
+  externalId?: string | null | undefined;
+  region?: string | null | undefined;
+  language?: string | null | undefined;
+  timeZone?: string | null | undefined;
+  plan?: string | null | undefined;
+  metadata?: Readonly<Record<string, unknown>> | null | undefined;
+  notes?: string | null | undefined;
+  publicMessage?: string | null | undefined;
+  expiresAt?: Date | null | undefined;
+};
+
+export const subaccountFields = {
+  name: { column: "name", rule: rule.line(200) },
+  slug: { column: "slug", rule: rule.slug },
+  monthlyLimit: { column: "monthly_limit", rule: rule.orNull(rule.units) },
+  ownerName: { column: "owner_name", rule: rule.orNull(rule.line(200)) },
+  ownerEmail: { column: "owner_email", rule: rule.orNull(rule.email) },
+  notificationEmails: {
+    column: "notification_emails",
+    rule: rule.orNull(rule.notificationEmails(1)),
+    json: true,
+  },
+  alertThresholds: { column: "alert_thresholds", rule: rule.orNull(rule.alertThresholds) },
+  externalId: { column: "external_id", rule: rule.orNull(rule.line(200)) },
+  region: { column: "region", rule: rule.orNull(rule.line(100)) },
+  language: { column: "language", rule: rule.orNull(rule.language) },
+  timeZone: { column: "time_zone", rule: rule.orNull(rule.timeZone) },
+  plan: { column: "plan", rule: rule.orNull(rule.line(100)) },
+  metadata: { column: "metadata", rule: rule.orNull(rule.metadata), json: true },
+  notes: { column: "notes", rule: rule.orNull(rule.text(10_000)) },
+  publicMessage: { column: "public_message", rule: rule.orNull(rule.line(200)) },
+  expiresAt: { column: "expires_at", rule: rule.orNull(rule.instant) },
+} as const satisfies Record<keyof SubaccountDetails, rule.Field>;
+
+/** What a subaccount may change of itself: nothing that decides how much it sends or who hears of it. */
+export const ownFields: readonly (keyof SubaccountDetails)[] = ["ownerName", "ownerEmail", "language", "timeZone"];
+
+/** As the audit log keeps it. */
+export function subaccountMembers(subaccount: Subaccount): Record<string, unknown> {
+  return rule.membersOf(subaccountFields, subaccount);
+}
