@@ -1,0 +1,124 @@
+/** What `npm run bench -- ...` understands. */
+import { parseArgs } from "node:util";
+import type { Tls } from "./connection.ts";
+import { type TargetName, targetNames } from "./target.ts";
+
+export type Options = Readonly<{
+  sessions: readonly number[];
+  sizes: readonly number[]; // bytes
+  connections: readonly ("kept" | "single")[];
+  rounds: number;
+  seconds: number; // of sending in each round
+  targets: readonly TargetName[];
+  tls: Tls;
+  pipelining: boolean;
+  processes: number; // POSTMETER_PROCESSES
+  subaccounts: number;
+  generators: number;
+  postfix: readonly string[];
+  disk: string;
+  memory: string;
+  html: string;
+  json: string | null;
+  quick: boolean;
+}>;
+
+export const help = `Usage: npm run bench -- [options]
+
+Starts Postmeter on a real PostgreSQL and Redis, and Debian's Postfix where it is installed, drives both with the same
+generator in alternating rounds, and shows medians. Exits with 1 if a message was lost, doubled or miscounted; it judges
+no figures.
+
+  --quick                  a smoke run of about a minute: one round of 2 s, 20 sessions
+  --sessions 1,20,100      sessions at a time
+  --sizes 4096,51200       bytes of a message
+  --connections kept,single   kept: a session sends all its mail on one connection; single: one message per connection
+  --rounds 3               rounds per target and scenario; medians are shown
+  --seconds 4              seconds of sending per round
+  --targets relay,postfix-tmpfs,postfix-disk   also: sink (nothing between generator and sink)
+  --tls off                off, starttls or implicit: on the way to Postmeter (Postfix stays without)
+  --pipelining             MAIL, RCPT and DATA in one write, as mail servers do
+  --processes 1            POSTMETER_PROCESSES
+  --subaccounts 1          the sessions log in as so many subaccounts, in turn
+  --generators 1           processes of the generator
+  --postfix name=value     a further setting of main.cf; may be given more than once
+  --disk /var/tmp          folder on the disk that is measured
+  --memory /dev/shm        folder on tmpfs, for the peer that pays no disk
+  --html data/bench.html   the page with plots
+  --json FILE              all figures of all rounds
+  --help
+
+Needs Linux, and root for Postfix.`;
+
+/** The text of what is wrong, or the options; null asks for the help. */
+export function readOptions(args: readonly string[]): Options | string | null {
+  let values: ReturnType<typeof parse>;
+  try {
+    values = parse(args);
+  } catch (error) {
+    return (error as Error).message;
+  }
+  if (values.help) return null;
+  const quick = values.quick ?? false;
+  const problems: string[] = [];
+  const numbers = (name: string, text: string): number[] => {
+    const list = text.split(",").map(Number);
+    if (list.some((n) => !Number.isInteger(n) || n < 1)) problems.push(`--${name}: whole numbers from 1, not ${text}`);
+    return list;
+  };
+  const oneOf = <T extends string>(name: string, text: string, known: readonly T[]): T[] => {
+    const list = text.split(",") as T[];
+    if (list.some((one) => !known.includes(one))) problems.push(`--${name}: ${known.join(", ")}; not ${text}`);
+    return list;
+  };
+  const options: Options = {
+    sessions: numbers("sessions", values.sessions ?? (quick ? "20" : "1,20,100")),
+    sizes: numbers("sizes", values.sizes ?? "4096,51200"),
+    connections: oneOf("connections", values.connections ?? "kept,single", ["kept", "single"]),
+    rounds: numbers("rounds", values.rounds ?? (quick ? "1" : "3"))[0]!,
+    seconds: numbers("seconds", values.seconds ?? (quick ? "2" : "4"))[0]!,
+    targets: oneOf("targets", values.targets ?? "relay,postfix-tmpfs,postfix-disk", targetNames),
+    tls: oneOf("tls", values.tls ?? "off", ["off", "starttls", "implicit"])[0]!,
+    pipelining: values.pipelining ?? false,
+    processes: numbers("processes", values.processes ?? "1")[0]!,
+    subaccounts: numbers("subaccounts", values.subaccounts ?? "1")[0]!,
+    generators: numbers("generators", values.generators ?? "1")[0]!,
+    postfix: values.postfix ?? [],
+    disk: values.disk ?? "/var/tmp",
+    memory: values.memory ?? "/dev/shm",
+    html: values.html ?? "data/bench.html",
+    json: values.json ?? null,
+    quick,
+  };
+  if (options.sizes.some((size) => size < 512)) problems.push("--sizes: at least 512 bytes");
+  return problems.length > 0 ? problems.join("\n") : options;
+}
+
+function parse(args: readonly string[]) {
+  const text = { type: "string" } as const;
+  const flag = { type: "boolean" } as const;
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      help: { ...flag, short: "h" },
+      quick: flag,
+      pipelining: flag,
+      sessions: text,
+      sizes: text,
+      connections: text,
+      rounds: text,
+      seconds: text,
+      targets: text,
+      tls: text,
+      processes: text,
+      subaccounts: text,
+      generators: text,
+      postfix: { ...text, multiple: true },
+      disk: text,
+      memory: text,
+      html: text,
+      json: text,
+    },
+  });
+  return values;
+}

@@ -1,0 +1,113 @@
+/**
+ * Postmeter as its users run it: `postmeter serve` on a real PostgreSQL and Redis, AUTH on, quota, ledger and log lines
+ * on, fsync and synchronous_commit on; its log goes to a file on the measured disk.
+ */
+import { mkdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { startEmbedded } from "../../src/platform/embedded.ts";
+import { createLog } from "../../src/platform/log.ts";
+import { createAccounts, readUsage } from "./accounts.ts";
+import { type Child, startChild } from "./children.ts";
+import type { Tls } from "./connection.ts";
+import { freePort } from "./ports.ts";
+import { startRedis } from "./redis.ts";
+import type { Absent, Target } from "./target.ts";
+
+export type RelayOrder = Readonly<{
+  folder: string; // exists, on the measured disk, passable by all
+  sinkPort: number;
+  tls: Tls;
+  processes: number;
+  subaccounts: number;
+}>;
+
+const main = join(import.meta.dirname, "..", "..", "src", "main.ts");
+/** As much memory for pages and log as a small server would be given; durability is not touched. */
+const postgresSettings = ["shared_buffers=256MB", "max_wal_size=2GB"];
+const operatorKey = "pm_op_bench_0123456789abcdef";
+const startTimeoutMs = 60_000;
+
+export async function startRelay(order: RelayOrder): Promise<Target | Absent> {
+  await using started = new AsyncDisposableStack();
+  const redis = await startRedis(join(order.folder, "redis"));
+  if (redis === undefined) return { name: "relay", why: "it needs redis-server or valkey-server" };
+  started.use(redis);
+  const postgres = started.use(await startEmbedded(order.folder, createLog("silent"), postgresSettings));
+  const program = await settle(order, postgres.url, redis.url);
+  await finish(startChild(process.execPath, [main, "migrate"], program), program.logFile);
+  const relay = started.use(startChild(process.execPath, [main, "serve"], program));
+  const ports = await readPorts(relay, program.logFile);
+  const api = { url: `http://127.0.0.1:${ports.http}/v1`, operatorKey };
+  const account = await createAccounts(api, order.subaccounts);
+  const all = started.move();
+  return {
+    name: "relay",
+    about: `Postmeter on PostgreSQL 18 (fsync, synchronous_commit) and ${redis.version}, AUTH, ${order.processes} process(es)`,
+    port: ports[order.tls === "implicit" ? "submissions" : "submission"] ?? 0,
+    logins: account.logins,
+    tls: true,
+    roots: [relay.pid, postgres.pid() ?? 0, redis.pid],
+    books: () => readUsage(api, account),
+    verify: async () => {
+      const check = startChild(process.execPath, [main, "ledger", "verify"], program);
+      return finish(check, program.logFile).then(
+        () => null,
+        (error: Error) => error.message,
+      );
+    },
+    [Symbol.asyncDispose]: () => all.disposeAsync(),
+  };
+}
+
+async function settle({ folder, sinkPort, tls, processes }: RelayOrder, databaseUrl: string, redisUrl: string) {
+  const dataDir = join(folder, "relay");
+  mkdirSync(dataDir, { recursive: true });
+  const env: NodeJS.ProcessEnv = {
+    PATH: process.env.PATH,
+    POSTMETER_DATABASE_URL: databaseUrl,
+    POSTMETER_REDIS_URL: redisUrl,
+    POSTMETER_DATA_DIR: dataDir,
+    POSTMETER_OPERATOR_KEY: operatorKey,
+    POSTMETER_SECRET: Buffer.alloc(32, 7).toString("base64"),
+    POSTMETER_UPSTREAM_URL: `smtp://127.0.0.1:${sinkPort}`,
+    POSTMETER_AUTH_CLEARTEXT: "loopback",
+    POSTMETER_SUBMISSION_PORT: "0",
+    POSTMETER_SUBMISSIONS_PORT: String(tls === "implicit" ? await freePort() : 0),
+    POSTMETER_HTTP_PORT: "0",
+    POSTMETER_HOSTNAME: "relay.bench.example",
+    POSTMETER_RETRY_SCHEDULE: "1s,2s,5s",
+    POSTMETER_PROCESSES: String(processes),
+  };
+  return { env, logFile: join(folder, "postmeter.log") };
+}
+
+type Ports = Readonly<Record<string, number>>;
+
+/** The ports of the line `{"event": "postmeter.ready", "ports": {...}}` on standard output. */
+async function readPorts(relay: Child, logFile: string): Promise<Ports> {
+  const lines = createInterface({ input: relay.process.stdout! });
+  const late = setTimeout(() => lines.close(), startTimeoutMs);
+  try {
+    for await (const line of lines) {
+      if (!line.includes('"postmeter.ready"')) continue;
+      const { ports } = JSON.parse(line) as { ports: Ports };
+      return ports;
+    }
+    throw new Error(`Postmeter did not start:\n${tail(logFile)}`);
+  } finally {
+    clearTimeout(late);
+    relay.process.stdout!.resume();
+  }
+}
+
+async function finish(command: Child, logFile: string): Promise<void> {
+  command.process.stdout!.resume();
+  await command.ended;
+  const { exitCode, spawnargs } = command.process;
+  if (exitCode !== 0) throw new Error(`${spawnargs.slice(2).join(" ")} ended with ${exitCode}:\n${tail(logFile)}`);
+}
+
+function tail(file: string): string {
+  return readFileSync(file, "utf8").trimEnd().split("\n").slice(-8).join("\n");
+}

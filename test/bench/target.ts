@@ -1,0 +1,26 @@
+/** What the bench drives: something that takes mail on a port and brings it to the sink. */
+export type Target = Readonly<{
+  name: TargetName;
+  /** One line for the report: version, where its queue is, what is on. */
+  about: string;
+  port: number;
+  /** Sessions take these in turn; empty: no AUTH. */
+  logins: readonly Login[];
+  /** Whether this target speaks TLS as the options ask for. */
+  tls: boolean;
+  /** Process ids whose trees are this target. */
+  roots: readonly number[];
+  /** What its own books say was accepted so far, per book; empty for a target that keeps none. */
+  books(): Promise<readonly Readonly<{ book: string; accepted: number }>[]>;
+  /** What is wrong with its books by its own judgement; null when nothing is, or when it keeps none. */
+  verify(): Promise<string | null>;
+  [Symbol.asyncDispose](): Promise<void>;
+}>;
+
+export type Login = Readonly<{ username: string; password: string }>;
+
+export const targetNames = ["relay", "postfix-tmpfs", "postfix-disk", "sink"] as const;
+export type TargetName = (typeof targetNames)[number];
+
+/** Said instead of a target that can't take part here. */
+export type Absent = Readonly<{ name: TargetName; why: string }>;
