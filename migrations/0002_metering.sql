@@ -74,7 +74,8 @@ create table statement (
   overage text not null,
   units bigint not null,
   messages bigint not null,
-  lines_hash bytea not null,           -- SHA-256 over the lines in order
+  corrections bigint not null,
+  lines_hash bytea not null,           -- SHA-256 over the figures and the lines in order (metering/statement.ts)
   chain_hash bytea not null,           -- SHA-256 over the previous statement's chain_hash and lines_hash
   closed_at timestamptz not null,
   unique (master_id, period_start)

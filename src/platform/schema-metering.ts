@@ -62,6 +62,7 @@ export type StatementTable = {
   overage: "block" | "bill";
   units: number;
   messages: number;
+  corrections: number;
   lines_hash: Buffer;
   chain_hash: Buffer;
   closed_at: Date;

@@ -1,0 +1,138 @@
+/**
+ * Closes a master's periods, in order, once each: an immutable statement from the ledger.
+ *
+ * Invariant: nothing can be charged to a closed period. Acceptance holds the master's usage row, a correction a lock of
+ * its own, while they compare Postgres's clock with the period's end; here both are locked once after the end: whoever
+ * was before has committed, whoever comes later sees that the period is over. Nothing is held while the ledger is read.
+ * Statements of a master have no gaps: each starts where the one before ended.
+ * On failure: nothing is stored; the next run does it again and gets the same figures.
+ */
+import { sql } from "kysely";
+import { calendarOf } from "../accounts/calendar.ts";
+import { emit } from "../events/emit.ts";
+import type { Clock } from "../platform/clock.ts";
+import type { Db } from "../platform/database.ts";
+import { formatId, type MasterId, newId, type StatementId } from "../platform/ids.ts";
+import { lockCorrections } from "./correction.ts";
+import { type Draft, draftStatement } from "./draft.ts";
+import { type Period, periodAt } from "./period.ts";
+import { billedUnits, CHAIN_START, hashChain, hashLines, overageUnits } from "./statement.ts";
+
+export type Closed = Readonly<{ id: StatementId; masterId: MasterId; period: Period; units: number }>;
+
+export type CloseOptions = Readonly<{
+  clock: Clock;
+  /** Waits that long after a period's end, for clocks that are put back. */
+  graceMs?: number;
+}>;
+
+/** Closes what is due of one master, oldest first. An empty list: nothing was due. */
+export async function closeMaster(db: Db, masterId: MasterId, options: CloseOptions): Promise<Closed[]> {
+  const closed: Closed[] = [];
+  for (;;) {
+    const period = await nextOpen(db, masterId);
+    if (period === undefined || !(await isOver(db, masterId, period, options.graceMs ?? 0))) return closed;
+    const draft = await draftStatement(db, masterId, period);
+    const id = await db.transaction().execute((trx) => store(trx, draft, options.clock));
+    if (id !== undefined) closed.push({ id, masterId, period, units: draft.units });
+  }
+}
+
+const PAGE = 500;
+
+/** The job: what is due of every master. */
+export async function closeDue(db: Db, options: CloseOptions): Promise<number> {
+  let closed = 0;
+  for (let after = "00000000-0000-0000-0000-000000000000" as MasterId; ; ) {
+    const page = await db.selectFrom("master").select("id").where("id", ">", after).orderBy("id").limit(PAGE).execute();
+    for (const { id } of page) closed += (await closeMaster(db, id, { graceMs: 60_000, ...options })).length;
+    const last = page.at(-1);
+    if (page.length < PAGE || last === undefined) return closed;
+    after = last.id;
+  }
+}
+
+/**
+ * The first period without a statement, whether it is over or not; undefined for a closed master that used no more.
+ * Usage rows know the bounds of periods whose calendar has changed since.
+ */
+async function nextOpen(db: Db, masterId: MasterId): Promise<Period | undefined> {
+  const master = await db.selectFrom("master").selectAll().where("id", "=", masterId).executeTakeFirst();
+  if (master === undefined) return undefined;
+  const calendar = calendarOf(master);
+  const last = await db
+    .selectFrom("statement")
+    .select("period_end")
+    .where("master_id", "=", masterId)
+    .orderBy("period_start", "desc")
+    .executeTakeFirst();
+  const used = await db
+    .selectFrom("usage")
+    .select(["period_start as start", "period_end as end"])
+    .where("account_id", "=", masterId)
+    .where("period_start", ">=", last?.period_end ?? new Date(0))
+    .orderBy("period_start")
+    .executeTakeFirst();
+  if (used === undefined && master.state === "closed") return undefined;
+  const first = periodAt(calendar, master.created_at).start;
+  const start = last?.period_end ?? (used !== undefined && used.start < first ? used.start : first);
+  if (used !== undefined && used.start.getTime() === start.getTime()) return used;
+  const { end } = periodAt(calendar, start);
+  return { start, end: used !== undefined && used.start < end ? used.start : end };
+}
+
+/** By Postgres's clock; when true, nothing more can be charged to the period. */
+async function isOver(db: Db, masterId: MasterId, period: Period, graceMs: number): Promise<boolean> {
+  const { rows } = await sql<{ over: boolean }>`
+    select pm_now() >= ${period.end}::timestamptz + make_interval(secs => ${graceMs / 1000}::float8) as over`.execute(
+    db,
+  );
+  if (rows[0]?.over !== true) return false;
+  await sql`select from usage where account_id = ${masterId} and period_start = ${period.start} for update`.execute(db);
+  await lockCorrections(db, masterId);
+  return true;
+}
+
+/** Undefined: someone else has just closed it. */
+async function store(trx: Db, draft: Draft, clock: Clock): Promise<StatementId | undefined> {
+  const { masterId, period, messages, units, corrections } = draft;
+  const previous = await trx
+    .selectFrom("statement")
+    .select("chain_hash")
+    .where("master_id", "=", masterId)
+    .where("period_end", "=", period.start)
+    .executeTakeFirst();
+  const linesHash = hashLines(draft);
+  const id = newId<StatementId>(clock);
+  const { rows } = await sql`
+    insert into statement (id, master_id, period_start, period_end, allowance, cap, overage, units, messages, corrections,
+                           lines_hash, chain_hash, closed_at)
+    values (${id}, ${masterId}, ${period.start}, ${period.end}, ${draft.allowance}, ${draft.cap}, ${draft.overage}, ${units},
+            ${messages}, ${corrections}, ${linesHash}, ${hashChain(previous?.chain_hash ?? CHAIN_START, linesHash)}, pm_now())
+    on conflict (master_id, period_start) do nothing returning id`.execute(trx);
+  if (rows.length === 0) return undefined;
+  await storeLines(trx, id, draft);
+  const data = {
+    statement_id: formatId("stm", id),
+    period_start: period.start,
+    period_end: period.end,
+    units,
+    messages,
+    corrections,
+    billed: billedUnits(draft),
+    overage: overageUnits(draft),
+  };
+  await emit(trx, { type: "statement.closed", masterId, at: clock.now(), data }, clock);
+  return id;
+}
+
+async function storeLines(trx: Db, id: StatementId, { lines }: Draft): Promise<void> {
+  const of = <T>(value: (line: Draft["lines"][number]) => T) => lines.map(value);
+  await sql`
+    insert into statement_line (statement_id, subaccount_id, name, external_id, monthly_limit, top_up, messages, units, corrections)
+    select ${id}::uuid, * from unnest(${of((l) => l.subaccountId)}::uuid[], ${of((l) => l.name)}::text[],
+      ${of((l) => l.externalId)}::text[], ${of((l) => l.monthlyLimit)}::bigint[], ${of((l) => l.topUp)}::bigint[],
+      ${of((l) => l.messages)}::bigint[], ${of((l) => l.units)}::bigint[], ${of((l) => l.corrections)}::bigint[])`.execute(
+    trx,
+  );
+}

@@ -1,0 +1,103 @@
+/** Statements as a master (or the operator for it) reads them: closed ones as they were closed, the running period as a preview. */
+import type { Selectable } from "kysely";
+import { findMaster } from "../accounts/find.ts";
+import type { Principal } from "../accounts/principal.ts";
+import type { Clock } from "../platform/clock.ts";
+import type { Db } from "../platform/database.ts";
+import { notFound } from "../platform/errors.ts";
+import { type MasterId, parseId, type StatementId } from "../platform/ids.ts";
+import type { Schema } from "../platform/schema.ts";
+import { draftStatement } from "./draft.ts";
+import { type Calendar, periodAt, periodDate } from "./period.ts";
+import type { Statement, StatementLine, StatementSummary } from "./statement.ts";
+
+export type StatementFilter = Readonly<{
+  masterId?: MasterId | undefined; // the operator's choice
+  before?: Date | undefined; // the period start of the last one of the page before
+  limit: number;
+}>;
+
+/** Closed ones, newest first; `limit + 1` rows: the last tells that there is more. @throws Fault not-found */
+export async function listStatements(
+  db: Db,
+  principal: Principal,
+  filter: StatementFilter,
+  clock: Clock,
+): Promise<StatementSummary[]> {
+  const { id } = await findMaster(db, principal, filter.masterId, clock);
+  let query = db
+    .selectFrom("statement")
+    .selectAll()
+    .where("master_id", "=", id)
+    .orderBy("period_start", "desc")
+    .limit(filter.limit + 1);
+  if (filter.before !== undefined) query = query.where("period_start", "<", filter.before);
+  return (await query.execute()).map(summaryOf);
+}
+
+/**
+ * @param name `current` (a preview), the period's start date in the master's time zone (`2026-11-01`), or `stm_...`.
+ * @param masterId the operator's choice
+ * @throws Fault not-found, also for a period that is not closed yet
+ */
+export async function readStatement(
+  db: Db,
+  principal: Principal,
+  name: string,
+  clock: Clock,
+  masterId?: MasterId,
+): Promise<Statement> {
+  const { id, calendar } = await findMaster(db, principal, masterId, clock);
+  if (name === "current") {
+    const draft = await draftStatement(db, id, periodAt(calendar, clock.now()));
+    return { id: null, closedAt: null, linesHash: null, chainHash: null, ...draft };
+  }
+  const row = await findClosed(db, id, calendar, name);
+  if (row === undefined) throw notFound("statement");
+  return { ...summaryOf(row), lines: await readStatementLines(db, row.id) };
+}
+
+const DAY_MS = 86_400_000;
+
+async function findClosed(db: Db, masterId: MasterId, calendar: Calendar, name: string): Promise<Row | undefined> {
+  const query = db.selectFrom("statement").selectAll().where("master_id", "=", masterId);
+  const id = parseId("stm", name);
+  if (id !== undefined) return await query.where("id", "=", id).executeTakeFirst();
+  const near = /^\d{4}-\d{2}-\d{2}$/.test(name) ? Date.parse(`${name}T00:00:00Z`) : Number.NaN;
+  if (Number.isNaN(near)) return undefined;
+  const rows = await query
+    .where("period_start", ">", new Date(near - 2 * DAY_MS))
+    .where("period_start", "<", new Date(near + 2 * DAY_MS))
+    .execute();
+  return rows.find((row) => periodDate(calendar, { start: row.period_start, end: row.period_end }) === name);
+}
+
+/** In order of the subaccounts' ids, which is the order of the hash. */
+export async function readStatementLines(db: Db, id: StatementId): Promise<StatementLine[]> {
+  return await db
+    .selectFrom("statement_line")
+    .select(["subaccount_id as subaccountId", "name", "external_id as externalId", "monthly_limit as monthlyLimit"])
+    .select(["top_up as topUp", "messages", "units", "corrections"])
+    .where("statement_id", "=", id)
+    .orderBy("subaccount_id")
+    .execute();
+}
+
+type Row = Selectable<Schema["statement"]>;
+
+export function summaryOf(row: Row): StatementSummary & { id: StatementId } {
+  return {
+    id: row.id,
+    masterId: row.master_id,
+    period: { start: row.period_start, end: row.period_end },
+    allowance: row.allowance,
+    cap: row.cap,
+    overage: row.overage,
+    messages: row.messages,
+    units: row.units,
+    corrections: row.corrections,
+    closedAt: row.closed_at,
+    linesHash: row.lines_hash.toString("hex"),
+    chainHash: row.chain_hash.toString("hex"),
+  };
+}

@@ -1,0 +1,265 @@
+import { expect, test } from "vitest";
+import type { MasterPrincipal, SubaccountPrincipal } from "../../src/accounts/principal.ts";
+import { closeDue, closeMaster } from "../../src/metering/close.ts";
+import { periodAt } from "../../src/metering/period.ts";
+import { listStatements, readStatement } from "../../src/metering/read-statement.ts";
+import { CHAIN_START, hashChain, hashLines, overageUnits } from "../../src/metering/statement.ts";
+import { statementCsv } from "../../src/metering/statement-csv.ts";
+import type { MasterId } from "../../src/platform/ids.ts";
+import { type MasterSeed, seedMaster, seedSubaccount } from "../support/accounts.ts";
+import { type TestDatabase, testDatabase } from "../support/database.ts";
+import { acceptUnits, later } from "../support/ledger.ts";
+import { utcMonths } from "../support/submission.ts";
+
+const DAY_MS = 86_400_000;
+const masterOf = (masterId: MasterId): MasterPrincipal => ({ kind: "master", masterId, keyId: null, scopes: ["full"] });
+
+async function used(seed: MasterSeed = {}) {
+  const database = await testDatabase();
+  const { masterId, ownSubaccountId } = await seedMaster(database, seed);
+  const subaccountId = await seedSubaccount(database, masterId, { name: "Corner Shop", externalId: "c-17" });
+  await acceptUnits(database, { masterId, subaccountId }, 30);
+  await acceptUnits(database, { masterId, subaccountId }, 5);
+  await acceptUnits(database, { masterId, subaccountId: ownSubaccountId }, 7);
+  return { database, masterId, ownSubaccountId, subaccountId, period: periodAt(utcMonths, database.clock.now()) };
+}
+
+/** The same database just after the end of the running period. */
+const afterPeriod = (database: TestDatabase, extraMs = 0) => {
+  const { end } = periodAt(utcMonths, database.clock.now());
+  return later(database, end.getTime() - database.clock.now().getTime() + 120_000 + extraMs);
+};
+
+test("the preview of the running period shows what the ledger holds, the master's own sending as a line too", async () => {
+  const { database, masterId, ownSubaccountId, subaccountId, period } = await used({ allowance: 1000 });
+  const preview = await readStatement(database.db, masterOf(masterId), "current", database.clock);
+  expect(preview).toMatchObject({
+    id: null,
+    closedAt: null,
+    period,
+    allowance: 1000,
+    units: 42,
+    messages: 3,
+    corrections: 0,
+  });
+  expect(preview.lines).toEqual([
+    expect.objectContaining({ subaccountId: ownSubaccountId, units: 7, messages: 1, monthlyLimit: null }),
+    expect.objectContaining({
+      subaccountId,
+      name: "Corner Shop",
+      externalId: "c-17",
+      units: 35,
+      messages: 2,
+      monthlyLimit: 100,
+    }),
+  ]);
+});
+
+test("a period that is still running is not closed", async () => {
+  const { database, masterId } = await used();
+  expect(await closeMaster(database.db, masterId, { clock: database.clock })).toEqual([]);
+  await expect(
+    readStatement(
+      database.db,
+      masterOf(masterId),
+      periodAt(utcMonths, database.clock.now()).start.toISOString().slice(0, 10),
+      database.clock,
+    ),
+  ).rejects.toMatchObject({ kind: "not-found" });
+});
+
+test("a closed statement equals the preview before, never changes, and is found by date, id and list", async () => {
+  const { database, masterId, subaccountId, period } = await used({ allowance: 40, overage: "bill" });
+  const preview = await readStatement(database.db, masterOf(masterId), "current", database.clock);
+  await using after = await afterPeriod(database);
+  const [closed, ...more] = await closeMaster(after.db, masterId, after);
+  expect(more).toEqual([]);
+  const read = (name: string) => readStatement(after.db, masterOf(masterId), name, after.clock);
+  const statement = await read(period.start.toISOString().slice(0, 10));
+  expect(statement).toMatchObject({
+    ...preview,
+    id: closed?.id,
+    closedAt: expect.any(Date),
+    linesHash: expect.any(String),
+    chainHash: expect.any(String),
+  });
+  expect(overageUnits(statement)).toBe(2);
+  await after.pool.query("update subaccount set name = 'Renamed', monthly_limit = 1 where id = $1", [subaccountId]);
+  expect(await read(period.start.toISOString().slice(0, 10))).toEqual(statement);
+  const { lines, ...summary } = statement;
+  expect(lines).toHaveLength(2);
+  expect(await listStatements(after.db, masterOf(masterId), { limit: 10 }, after.clock)).toEqual([summary]);
+});
+
+test("closing again, or by two at once, closes once", async () => {
+  const { database, masterId } = await used();
+  await using after = await afterPeriod(database);
+  const both = await Promise.all([closeMaster(after.db, masterId, after), closeMaster(after.db, masterId, after)]);
+  expect(both.flat()).toHaveLength(1);
+  expect(await closeMaster(after.db, masterId, after)).toEqual([]);
+  const counts = await after.pool.query(
+    "select (select count(*) from statement) as s, (select count(*) from statement_line) as l, (select count(*) from event where type = 'statement.closed') as e",
+  );
+  expect(counts.rows).toEqual([{ s: 1, l: 2, e: 1 }]);
+});
+
+test("periods are closed in order and without gaps, idle ones too, each chained to the one before", async () => {
+  const { database, masterId } = await used();
+  await using after = await afterPeriod(database, 62 * DAY_MS);
+  const closed = await closeMaster(after.db, masterId, after);
+  expect(closed.length).toBeGreaterThanOrEqual(3);
+  for (const [i, one] of closed.entries()) if (i > 0) expect(one.period.start).toEqual(closed[i - 1]!.period.end);
+  let chain = CHAIN_START;
+  for (const { id } of closed) {
+    const { rows } = await after.pool.query("select * from statement where id = $1", [id]);
+    const statement = await readStatement(
+      after.db,
+      masterOf(masterId),
+      rows[0].period_start.toISOString().slice(0, 10),
+      after.clock,
+    );
+    chain = hashChain(chain, hashLines(statement));
+    expect(rows[0].chain_hash).toEqual(chain);
+  }
+  const page = await listStatements(after.db, masterOf(masterId), { limit: 1 }, after.clock);
+  expect(page.map((s) => s.id)).toEqual(
+    closed
+      .map((c) => c.id)
+      .toReversed()
+      .slice(0, 2),
+  );
+  const next = await listStatements(
+    after.db,
+    masterOf(masterId),
+    { limit: 50, before: page[0]!.period.start },
+    after.clock,
+  );
+  expect(next).toHaveLength(closed.length - 1);
+});
+
+test("an acceptance that holds the usage row when the period ends is on the statement, and none comes after it", async () => {
+  const { database, masterId, subaccountId, period } = await used();
+  const holder = await database.pool.connect();
+  const entry = `insert into usage_entry (id, master_id, subaccount_id, period_start, units, kind, accepted_at)
+    select (substr(uuid_at(pm_now())::text, 1, 14) || '7' || substr(gen_random_uuid()::text, 16))::uuid, $1, $2, $3, 11, 'accept', pm_now()`;
+  await holder.query("begin");
+  await holder.query("select from usage where account_id = $1 and period_start = $2 for update", [
+    masterId,
+    period.start,
+  ]);
+  await holder.query(entry, [masterId, subaccountId, period.start]);
+  await using after = await afterPeriod(database);
+  const closing = closeMaster(after.db, masterId, after);
+  await blocked(database);
+  await holder.query("commit");
+  holder.release();
+  expect(await closing).toMatchObject([{ units: 53 }]);
+  // From now on the same send belongs to the next period.
+  expect(await acceptUnits(after, { masterId, subaccountId }, 1)).toMatchObject({ kind: "accepted" });
+  const { rows } = await after.pool.query("select used from usage where account_id = $1 order by period_start", [
+    subaccountId,
+  ]);
+  expect(rows).toEqual([{ used: 35 }, { used: 1 }]);
+});
+
+/** Resolves when somebody waits for a lock. */
+async function blocked({ pool }: TestDatabase): Promise<void> {
+  for (;;) {
+    const { rowCount } = await pool.query(
+      "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
+    );
+    if (rowCount) return;
+  }
+}
+
+test("the job closes every master's periods, but not within a minute of their end", async () => {
+  const { database, masterId } = await used();
+  const second = await seedMaster(database);
+  const { end } = periodAt(utcMonths, database.clock.now());
+  await using early = await later(database, end.getTime() - database.clock.now().getTime() + 1000);
+  expect(await closeDue(early.db, early)).toBe(0);
+  await using after = await afterPeriod(database);
+  expect(await closeDue(after.db, after)).toBe(2);
+  const { rows } = await after.pool.query<{ master_id: MasterId; units: number }>(
+    "select master_id, units from statement",
+  );
+  expect(new Map(rows.map((row) => [row.master_id, row.units]))).toEqual(
+    new Map([
+      [masterId, 42],
+      [second.masterId, 0],
+    ]),
+  );
+});
+
+test("a closed master gets statements up to its last use", async () => {
+  const { database, masterId } = await used();
+  await database.pool.query("update master set state = 'closed' where id = $1", [masterId]);
+  await using after = await afterPeriod(database, 62 * DAY_MS);
+  expect(await closeMaster(after.db, masterId, after)).toMatchObject([{ units: 42 }]);
+});
+
+test("a subaccount that was closed before the period has no line, unless it used something", async () => {
+  const { database, masterId, period } = await used();
+  const gone = await seedSubaccount(database, masterId, { name: "Gone" });
+  await database.pool.query("update subaccount set state = 'closed', closed_at = $2 where id = $1", [
+    gone,
+    new Date(period.start.getTime() - 1000),
+  ]);
+  const preview = await readStatement(database.db, masterOf(masterId), "current", database.clock);
+  expect(preview.lines.map((line) => line.name).toSorted()).toEqual(["Corner Shop", "Own sending"]);
+});
+
+test("use under a master stays on its statement when the subaccount has moved to another", async () => {
+  const { database, masterId, subaccountId } = await used();
+  const other = await seedMaster(database);
+  await database.pool.query("update subaccount set master_id = $2 where id = $1", [subaccountId, other.masterId]);
+  const lines = async (id: MasterId) =>
+    (await readStatement(database.db, masterOf(id), "current", database.clock)).lines;
+  expect((await lines(masterId)).find((line) => line.subaccountId === subaccountId)).toMatchObject({ units: 35 });
+  expect((await lines(other.masterId)).find((line) => line.subaccountId === subaccountId)).toMatchObject({ units: 0 });
+});
+
+test("nobody else reads a master's statements, a subaccount not even its master's", async () => {
+  const { database, masterId, subaccountId } = await used();
+  await using after = await afterPeriod(database);
+  const [closed] = await closeMaster(after.db, masterId, after);
+  const stranger = masterOf((await seedMaster(database)).masterId);
+  const child: SubaccountPrincipal = { kind: "subaccount", masterId, subaccountId, keyId: null, scopes: ["full"] };
+  const { rows } = await after.pool.query<{ day: string }>(
+    "select to_char(period_start, 'YYYY-MM-DD') as day from statement where id = $1",
+    [closed?.id],
+  );
+  for (const name of ["current", rows[0]!.day, "2026", "", "stm_x"]) {
+    await expect(readStatement(after.db, child, name, after.clock)).rejects.toMatchObject({ kind: "not-found" });
+    if (name !== "current")
+      await expect(readStatement(after.db, stranger, name, after.clock)).rejects.toMatchObject({ kind: "not-found" });
+  }
+  expect((await readStatement(after.db, stranger, "current", after.clock)).units).toBe(0);
+  await expect(listStatements(after.db, child, { limit: 1 }, after.clock)).rejects.toMatchObject({ kind: "not-found" });
+  expect(await listStatements(after.db, stranger, { limit: 1 }, after.clock)).toEqual([]);
+});
+
+test("a table for spreadsheets quotes text and lets none of it be a formula", async () => {
+  const { database, masterId } = await used();
+  for (const name of ['Say "hi", all', "=HYPERLINK(1)", "-2+3", "  @sum", "\tx", "＝1", "line\r\nbreak"]) {
+    await seedSubaccount(database, masterId, { name });
+  }
+  const csv = statementCsv(await readStatement(database.db, masterOf(masterId), "current", database.clock));
+  expect(
+    csv.startsWith(
+      "period_start,period_end,subaccount_id,name,external_id,monthly_limit,top_up,messages,units,corrections,billed\r\n",
+    ),
+  ).toBe(true);
+  for (const cell of [
+    '"Say ""hi"", all"',
+    `"'=HYPERLINK(1)"`,
+    `"'-2+3"`,
+    `"'  @sum"`,
+    `"'\tx"`,
+    `"'＝1"`,
+    '"line\r\nbreak"',
+  ]) {
+    expect(csv).toContain(`,${cell},`);
+  }
+  expect(csv).toContain(',"Corner Shop","c-17",100,0,2,35,0,35\r\n');
+});
