@@ -1,0 +1,99 @@
+/** The HTTP door as one application, without a socket: requests in, answers out. */
+
+import { readFileSync } from "node:fs";
+import type { HttpBindings } from "@hono/node-server";
+import { OpenAPIHono } from "@hono/zod-openapi";
+import type { Context } from "hono";
+import { authenticate, callerOf } from "./access.ts";
+import { networks, originOf } from "./client-address.ts";
+import type { Deps } from "./deps.ts";
+import type { Endpoint } from "./endpoint.ts";
+import { createEndpoints } from "./endpoints.ts";
+import { metricsAnswer, mountHealth } from "./health.ts";
+import { type Env, mount } from "./mount.ts";
+import { openApiDocument, registerSecurity } from "./openapi.ts";
+import { mountPages } from "./pages.ts";
+import { answerProblem, Problem, problemOf } from "./problem.ts";
+import { logRequests } from "./request-log.ts";
+import { setSecurityHeaders } from "./security-headers.ts";
+
+export type App = Readonly<{ app: OpenAPIHono<Env>; endpoints: readonly Endpoint[] }>;
+
+export function createApp(deps: Deps, draining: () => boolean = () => false): App {
+  const app = new OpenAPIHono<Env>();
+  app.use(logRequests(deps), setSecurityHeaders());
+  registerSecurity(app);
+  const endpoints = createEndpoints(deps);
+  for (const endpoint of endpoints) mount(app, deps, endpoint);
+  mountHealth(app, { ...deps, draining });
+  mountDocument(app);
+  mountPages(app);
+  if (deps.config.metricsPort === 0) mountMetrics(app, deps);
+  answerFailures(app, deps);
+  answerUnknown(app);
+  return { app, endpoints };
+}
+
+function mountDocument(app: OpenAPIHono<Env>): void {
+  const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
+  let document: string | undefined;
+  app.get("/openapi.json", (c) => {
+    c.set("route", "/openapi.json");
+    document ??= JSON.stringify(openApiDocument(app, version));
+    return c.body(document, 200, { "Content-Type": "application/json" });
+  });
+}
+
+function mountMetrics(app: OpenAPIHono<Env>, deps: Deps): void {
+  const trusted = networks(deps.config.trustedProxies);
+  app.get("/metrics", async (c) => {
+    c.set("route", "/metrics");
+    if (!fromHere(c, trusted)) {
+      const principal = await authenticate(c.req.header("authorization"), deps.authenticator.key);
+      c.set("caller", callerOf(principal));
+      if (principal.kind !== "operator") throw new Problem("forbidden", "Only the operator may read the metrics.");
+    }
+    return metricsAnswer(deps);
+  });
+}
+
+function fromHere(c: Context<Env>, trusted: ReturnType<typeof networks>): boolean {
+  const { incoming } = (c.env ?? {}) as Partial<HttpBindings>;
+  const address = incoming?.socket.remoteAddress ?? "";
+  const forwardedFor = c.req.header("x-forwarded-for");
+  const forwarded = ["forwarded", "via", "x-real-ip", "x-forwarded-host"].some(
+    (name) => c.req.header(name) !== undefined,
+  );
+  return originOf(address, forwardedFor, forwarded, trusted).loopback;
+}
+
+/** Whatever is thrown becomes a problem; what is not the caller's to know goes to the log under the same instance. */
+function answerFailures(app: OpenAPIHono<Env>, { log }: Deps): void {
+  app.onError((error, c) => {
+    const problem = problemOf(error);
+    const instance = c.get("instance");
+    if (problem.status >= 500) {
+      const { name, message, stack } = error;
+      const { code } = error as { code?: unknown };
+      log.error({ event: "api.failed", instance, error: { name, message, code, stack } });
+    }
+    return answerProblem(problem, instance);
+  });
+}
+
+/** 405 where the path is known with other methods, else 404. */
+function answerUnknown(app: OpenAPIHono<Env>): void {
+  const known = app.routes
+    .filter(({ method, path }) => method !== "ALL" && !path.includes("*"))
+    .map(({ method, path }) => ({ method, pattern: new RegExp(`^${path.replaceAll(/:[^/]+/g, "[^/]+")}$`) }));
+  app.notFound((c) => {
+    const methods = new Set(known.filter(({ pattern }) => pattern.test(c.req.path)).map(({ method }) => method));
+    if (methods.size === 0 || methods.has(c.req.method)) {
+      return answerProblem(new Problem("not-found", "There is nothing at this path."), c.get("instance"));
+    }
+    if (methods.has("GET")) methods.add("HEAD");
+    const allow = [...methods].sort().join(", ");
+    const problem = new Problem("method-not-allowed", `This path knows: ${allow}.`, { headers: { Allow: allow } });
+    return answerProblem(problem, c.get("instance"));
+  });
+}

@@ -1,0 +1,142 @@
+/** SMTP credentials. The password is in the answer that makes it, and nowhere else. */
+import { z } from "@hono/zod-openapi";
+import {
+  type Credential,
+  createCredential,
+  listCredentials,
+  type NewCredential,
+  revokeCredential,
+  rotateCredential,
+} from "../accounts/credentials.ts";
+import type { CredentialId } from "../platform/ids.ts";
+import type { Deps } from "./deps.ts";
+import { type Endpoint, endpoint, everyone } from "./endpoint.ts";
+import { idParams, instant, line, listOf, pageParams, showId, showInstant, shownId } from "./fields.ts";
+import { pagingOf } from "./paging.ts";
+
+const tag = "Credentials";
+const changing = { who: everyone, scopes: [] } as const;
+
+const credentialShape = z
+  .strictObject({
+    id: shownId("cred"),
+    subaccount_id: shownId("sub"),
+    username: z.string(),
+    name: z.string().nullable(),
+    created_at: instant,
+    rotated_at: instant.nullable(),
+    previous_until: instant.nullable().openapi({ description: "Until then the password before is valid too." }),
+    last_used_at: instant.nullable().openapi({ description: "Within the hour." }),
+  })
+  .openapi("Credential");
+
+const newCredentialShape = credentialShape
+  .extend({ password: z.string().openapi({ description: "Shown once." }) })
+  .openapi("NewCredential");
+
+export function credentialEndpoints(deps: Deps): Endpoint[] {
+  return [create(deps), list(deps), rotate(deps), revoke(deps)];
+}
+
+function create({ keyring, clock }: Deps): Endpoint {
+  return endpoint(
+    {
+      method: "post",
+      path: "/v1/subaccounts/{id}/credentials",
+      tag,
+      summary: "Create an SMTP credential",
+      access: changing,
+      params: idParams("sub"),
+      body: z.strictObject({ name: line(200).nullable().optional() }),
+      bodyOptional: true,
+      status: 201,
+      answer: newCredentialShape,
+      idempotent: true,
+    },
+    async ({ db, principal, params, body }) => ({
+      body: showNew(await createCredential(db, principal, params.id, body, keyring, clock)),
+    }),
+  );
+}
+
+function list(deps: Deps): Endpoint {
+  return endpoint(
+    {
+      method: "get",
+      path: "/v1/subaccounts/{id}/credentials",
+      tag,
+      summary: "Credentials of a subaccount, without secrets",
+      access: { who: everyone, scopes: ["read"] },
+      params: idParams("sub"),
+      query: z.strictObject(pageParams),
+      status: 200,
+      answer: listOf(credentialShape),
+    },
+    async (call) => {
+      const { limit, after, page } = pagingOf(deps, call);
+      const filter = { after: after?.[0] as CredentialId | undefined, limit };
+      const rows = await listCredentials(call.db, call.principal, call.params.id, filter, deps.clock);
+      return { body: page(rows, showCredential, ({ id }) => [id]) };
+    },
+  );
+}
+
+function rotate({ keyring, clock }: Deps): Endpoint {
+  return endpoint(
+    {
+      method: "post",
+      path: "/v1/credentials/{id}/rotate",
+      tag,
+      summary: "A new password for the same user name",
+      access: changing,
+      params: idParams("cred"),
+      body: z.strictObject({
+        overlap_seconds: z.int().min(0).max(604_800).optional().openapi({
+          description: "How long the password before stays valid; 0 by default.",
+        }),
+      }),
+      bodyOptional: true,
+      status: 200,
+      answer: newCredentialShape,
+      idempotent: true,
+    },
+    async ({ db, principal, params, body }) => ({
+      body: showNew(await rotateCredential(db, principal, params.id, body.overlap_seconds ?? 0, keyring, clock)),
+    }),
+  );
+}
+
+function revoke({ clock }: Deps): Endpoint {
+  return endpoint(
+    {
+      method: "delete",
+      path: "/v1/credentials/{id}",
+      tag,
+      summary: "Revoke a credential, on every node at once",
+      access: changing,
+      params: idParams("cred"),
+      status: 204,
+    },
+    async ({ db, principal, params }) => {
+      await revokeCredential(db, principal, params.id, clock);
+      return {};
+    },
+  );
+}
+
+function showCredential(credential: Credential): z.output<typeof credentialShape> {
+  return {
+    id: showId("cred", credential.id),
+    subaccount_id: showId("sub", credential.subaccountId),
+    username: credential.username,
+    name: credential.name,
+    created_at: showInstant(credential.createdAt),
+    rotated_at: showInstant(credential.rotatedAt),
+    previous_until: showInstant(credential.previousUntil),
+    last_used_at: showInstant(credential.lastUsedAt),
+  };
+}
+
+function showNew({ credential, password }: NewCredential): z.output<typeof newCredentialShape> {
+  return { ...showCredential(credential), password };
+}

@@ -1,0 +1,88 @@
+/**
+ * What a route is: who may call it, what it takes, what it answers. One definition validates requests, generates
+ * /openapi.json, and tells the tests every route there is.
+ */
+import type { z } from "@hono/zod-openapi";
+import type { Principal, Scope } from "../accounts/principal.ts";
+import type { Db } from "../platform/database.ts";
+import type { AccountId } from "../platform/ids.ts";
+
+export type Kind = Principal["kind"];
+export type Method = "get" | "post" | "patch" | "put" | "delete";
+
+/** `scopes`: a key with any of these may call it; `full` always may. */
+export type Access<W extends Kind = Kind> = Readonly<{ who: readonly W[]; scopes: readonly Scope[] }>;
+
+export type Definition<
+  W extends Kind = Kind,
+  P extends z.ZodType = z.ZodType,
+  Q extends z.ZodType = z.ZodType,
+  B extends z.ZodType = z.ZodType,
+  A extends z.ZodType = z.ZodType,
+> = Readonly<{
+  method: Method;
+  path: `/v1/${string}`;
+  tag: string;
+  summary: string;
+  description?: string;
+  access: Access<W>;
+  params?: P;
+  query?: Q;
+  body?: B;
+  /** With `body`: may it be left out? */
+  bodyOptional?: boolean;
+  /** 204 has no answer. */
+  status: 200 | 201 | 204;
+  answer?: A;
+  /** Other representations: content type and what it is. */
+  also?: Readonly<Record<string, string>>;
+  /** Takes Idempotency-Key. Its rule runs in one transaction with the kept answer, so it waits for nothing else. */
+  idempotent?: true;
+}>;
+
+/** What a rule is called with. `db` is the transaction of a request with a key, else the database. */
+export type Call<
+  W extends Kind = Kind,
+  P extends z.ZodType = z.ZodType,
+  Q extends z.ZodType = z.ZodType,
+  B extends z.ZodType = z.ZodType,
+> = Readonly<{
+  db: Db;
+  principal: Extract<Principal, { kind: W }>;
+  params: z.output<P>;
+  query: z.output<Q>;
+  body: z.output<B>;
+  ifMatch: string | undefined;
+  accept: string;
+  /** Path and filters of a list: what its cursors are bound to. */
+  list: string;
+}>;
+
+export type Answer<A extends z.ZodType = z.ZodType> = Readonly<{
+  body?: z.output<A>;
+  /** Another representation instead of `body`. */
+  content?: Readonly<{ type: string; bytes: Uint8Array; fileName?: string }>;
+  /** Of the row that was shown or changed: becomes the ETag. */
+  version?: number;
+  /** Accounts whose limits or states changed: the gate learns after the commit, before the answer leaves. */
+  publish?: readonly AccountId[];
+}>;
+
+/** A definition with its rule, ready to be mounted. */
+export type Endpoint = Readonly<{ definition: Definition; run(call: Call): Promise<Answer> }>;
+
+export function endpoint<
+  W extends Kind,
+  P extends z.ZodType = z.ZodType<Record<string, never>>,
+  Q extends z.ZodType = z.ZodType<Record<string, never>>,
+  B extends z.ZodType = z.ZodType<undefined>,
+  A extends z.ZodType = z.ZodType<undefined>,
+>(definition: Definition<W, P, Q, B, A>, run: (call: Call<W, P, Q, B>) => Promise<Answer<A>>): Endpoint {
+  return { definition, run } as unknown as Endpoint;
+}
+
+/** Everyone sees the own; the operator sees all. */
+export const everyone = ["operator", "master", "subaccount"] as const satisfies readonly Kind[];
+/** A master over its subaccounts; the operator in its place. */
+export const owners = ["operator", "master"] as const satisfies readonly Kind[];
+export const operatorOnly = ["operator"] as const satisfies readonly Kind[];

@@ -1,0 +1,104 @@
+/** A master's members: what is taken, and how it is shown. */
+import { z } from "@hono/zod-openapi";
+import type { Master } from "../accounts/account.ts";
+import { between, MAX_UNITS } from "../accounts/fields.ts";
+import { masterStates } from "../accounts/states.ts";
+import * as field from "./fields.ts";
+
+const anchorDay = field.ruled(z.number(), between(1, 31)).openapi({ type: "integer", minimum: 1, maximum: 31 });
+const ceilingFactor = field.ruled(z.number(), between(1, 1000, 2)).openapi({
+  minimum: 1,
+  maximum: 1000,
+  description: "With overage `bill`: the cap is allowance x ceiling_factor.",
+});
+const allowance = field.units
+  .nullable()
+  .openapi({ description: "Units per period; null: unlimited.", maximum: MAX_UNITS });
+
+const optional = {
+  overage: z.enum(["block", "bill"]).optional(),
+  ceiling_factor: ceilingFactor.optional(),
+  anchor_day: anchorDay.optional(),
+  time_zone: field.timeZone.optional(),
+  sender_policy: z.enum(["verified", "any"]).optional(),
+  strict_allocation: z.boolean().optional(),
+  alert_thresholds: field.alertThresholds.optional(),
+  expires_at: field.instantField.nullable().optional(),
+};
+
+export const newMaster = z
+  .strictObject({ name: field.line(200), allowance, notification_emails: field.notificationEmails, ...optional })
+  .openapi("NewMaster");
+
+export const masterChange = z
+  .strictObject({
+    name: field.line(200).optional(),
+    allowance: allowance.optional(),
+    notification_emails: field.notificationEmails.optional(),
+    ...optional,
+  })
+  .openapi("MasterChange");
+
+/** What a master may change of itself. */
+export const ownMasterChange = masterChange.pick({
+  name: true,
+  notification_emails: true,
+  alert_thresholds: true,
+  strict_allocation: true,
+});
+
+const calendarShape = { anchor_day: z.int(), time_zone: z.string() };
+
+export const masterShape = z
+  .strictObject({
+    id: field.shownId("mas"),
+    name: z.string(),
+    state: z.enum(masterStates),
+    allowance: z.int().nullable(),
+    overage: z.enum(["block", "bill"]),
+    ceiling_factor: z.number(),
+    ...calendarShape,
+    next_calendar: z
+      .strictObject({ ...calendarShape, changes_at: field.instant })
+      .nullable()
+      .openapi({ description: "A change that takes effect at the end of the running period." }),
+    sender_policy: z.enum(["verified", "any"]),
+    strict_allocation: z.boolean(),
+    notification_emails: z.array(
+      z.union([z.string(), z.strictObject({ email: z.string(), topics: z.array(z.string()) })]),
+    ),
+    alert_thresholds: z.array(z.int()),
+    own_subaccount: z.strictObject({ id: field.shownId("sub") }),
+    suspended_at: field.instant.nullable(),
+    expires_at: field.instant.nullable(),
+    created_at: field.instant,
+    updated_at: field.instant,
+  })
+  .openapi("Master");
+
+export function showMaster(master: Master): z.output<typeof masterShape> {
+  const { anchorDay, timeZone, next } = master.calendar;
+  return {
+    id: field.showId("mas", master.id),
+    name: master.name,
+    state: master.state,
+    allowance: master.allowance,
+    overage: master.overage,
+    ceiling_factor: master.ceilingFactor,
+    anchor_day: anchorDay,
+    time_zone: timeZone,
+    next_calendar:
+      next === undefined
+        ? null
+        : { anchor_day: next.anchorDay, time_zone: next.timeZone, changes_at: field.showInstant(next.changesAt) },
+    sender_policy: master.senderPolicy,
+    strict_allocation: master.strictAllocation,
+    notification_emails: master.notificationEmails.map((item) => item),
+    alert_thresholds: [...master.alertThresholds],
+    own_subaccount: { id: field.showId("sub", master.ownSubaccountId) },
+    suspended_at: field.showInstant(master.suspendedAt),
+    expires_at: field.showInstant(master.expiresAt),
+    created_at: field.showInstant(master.createdAt),
+    updated_at: field.showInstant(master.updatedAt),
+  };
+}

@@ -1,0 +1,117 @@
+/** /openapi.json (3.1), from the definitions that validate. */
+import { createRoute, type OpenAPIHono, type RouteConfig, z } from "@hono/zod-openapi";
+import type { Definition } from "./endpoint.ts";
+import { idempotencyHeader } from "./idempotency.ts";
+import type { Env } from "./mount.ts";
+
+const mistake = z.strictObject({
+  pointer: z.string().openapi({ description: "RFC 6901, into the body; `/limit` for a parameter of that name." }),
+  detail: z.string(),
+});
+
+export const problemShape = z
+  .strictObject({
+    type: z.string().openapi({ example: "/problems/invalid" }),
+    title: z.string(),
+    status: z.int(),
+    detail: z.string(),
+    instance: z.string().openapi({ description: "Names this one occurrence; the program's log has it too." }),
+    errors: z.array(mistake).optional(),
+  })
+  .openapi("Problem");
+
+const problem = { "application/problem+json": { schema: problemShape } };
+
+const refusals: Record<number, string> = {
+  400: "The body is not JSON.",
+  401: "No valid key.",
+  403: "Not permitted within the own tenant, or the account is suspended.",
+  404: "There is no such thing, or it is another tenant's.",
+  409: "The state of things does not allow it.",
+  412: "If-Match names another version.",
+  413: "The body is too large.",
+  415: "The body is not application/json.",
+  422: "A member is wrong; `errors` points at each.",
+  503: "Try again in a moment; nothing was changed.",
+};
+
+const actingFor = z.object({
+  "Postmeter-Account": z.string().optional().openapi({
+    description: "Acts for an account: `sub_...` or `ext:<external_id>`; the operator also `mas_...`.",
+  }),
+});
+const matching = z.object({
+  "If-Match": z.string().optional().openapi({ description: "The ETag that the change is based on." }),
+});
+
+/** The path as the registry takes it. */
+export function describe(definition: Definition): RouteConfig {
+  const { method, path, tag, summary, description, access, params, query, body, bodyOptional } = definition;
+  let headers = actingFor;
+  if (definition.idempotent) headers = headers.extend(idempotencyHeader.shape) as typeof actingFor;
+  if (method === "patch") headers = headers.extend(matching.shape) as unknown as typeof actingFor;
+  return createRoute({
+    method,
+    path,
+    tags: [tag],
+    summary,
+    operationId: operationId(definition),
+    description: [description, `For: ${access.who.join(", ")}. Scopes: ${["full", ...access.scopes].join(", ")}.`]
+      .filter(Boolean)
+      .join("\n\n"),
+    security: [{ key: [] }],
+    request: {
+      headers,
+      ...(params ? { params: params as z.ZodObject } : {}),
+      ...(query ? { query: query as z.ZodObject } : {}),
+      ...(body ? { body: { required: !bodyOptional, content: { "application/json": { schema: body } } } } : {}),
+    },
+    responses: responsesOf(definition),
+  });
+}
+
+function responsesOf({ status, answer, also, method, params, body }: Definition): RouteConfig["responses"] {
+  const content = {
+    ...(answer ? { "application/json": { schema: answer } } : {}),
+    ...Object.fromEntries(Object.keys(also ?? {}).map((type) => [type, { schema: z.string() }])),
+  };
+  const codes = [
+    ...[401, 403, 404, 422, 503],
+    ...(body ? [400, 413, 415] : []),
+    ...(method === "patch" ? [412] : []),
+    ...(method !== "get" && params ? [409] : []),
+  ];
+  return {
+    [status]: { description: status === 204 ? "Done." : "The answer.", ...(status === 204 ? {} : { content }) },
+    ...Object.fromEntries(codes.map((code) => [code, { description: refusals[code] ?? "", content: problem }])),
+  };
+}
+
+/** `get /v1/subaccounts/{id}/usage` is `get_subaccounts_by_id_usage`. */
+export function operationId({ method, path }: Pick<Definition, "method" | "path">): string {
+  const words = path
+    .slice("/v1/".length)
+    .split("/")
+    .map((part) => part.replace(/^\{(.*)\}$/, "by_$1"));
+  return [method, ...words].join("_");
+}
+
+export function openApiDocument(app: OpenAPIHono<Env>, version: string): object {
+  return app.getOpenAPI31Document({
+    openapi: "3.1.0",
+    info: {
+      title: "Postmeter",
+      version,
+      description: "An SMTP relay for resellers. Ids are TypeIDs, times are UTC, lists page by `cursor`.",
+    },
+    servers: [{ url: "/" }],
+  });
+}
+
+export function registerSecurity(app: OpenAPIHono<Env>): void {
+  app.openAPIRegistry.registerComponent("securitySchemes", "key", {
+    type: "http",
+    scheme: "bearer",
+    description: "`pm_op_...` (operator), `pm_live_...` (master or subaccount), `pm_test_...` (sandbox).",
+  });
+}

@@ -1,0 +1,27 @@
+/** Headers of every answer. What a page needs beyond them it sets itself. */
+import type { MiddlewareHandler } from "hono";
+
+const always = {
+  "X-Content-Type-Options": "nosniff",
+  "X-Frame-Options": "DENY",
+  "Referrer-Policy": "no-referrer",
+  "Cross-Origin-Resource-Policy": "same-origin",
+  "Cross-Origin-Opener-Policy": "same-origin",
+  "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+} as const;
+
+/** Of answers that are no page: a browser may do nothing with them. */
+const NOTHING = "default-src 'none'; frame-ancestors 'none'; sandbox";
+
+/** Of our own pages: only our own files, and no inline script. */
+export const PAGE_POLICY =
+  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+export function setSecurityHeaders(): MiddlewareHandler {
+  return async (c, next) => {
+    await next();
+    const { headers } = c.res;
+    for (const [name, value] of Object.entries(always)) headers.set(name, value);
+    if (!headers.has("Content-Security-Policy")) headers.set("Content-Security-Policy", NOTHING);
+  };
+}

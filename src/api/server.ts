@@ -1,0 +1,79 @@
+/**
+ * The HTTP server: the API with its pages on one port, and the metrics on another where one is set.
+ *
+ * `drain` makes /readyz say no, takes no new connection, and waits for what is under way; then the sockets close.
+ */
+import type { Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { createAdaptorServer } from "@hono/node-server";
+import { createApp } from "./app.ts";
+import type { Deps } from "./deps.ts";
+import { createMetricsApp } from "./health.ts";
+
+export type ApiServer = AsyncDisposable &
+  Readonly<{
+    port: number;
+    /** 0: the metrics are on the API's port. */
+    metricsPort: number;
+    drain(): Promise<void>;
+  }>;
+
+const REQUEST_TIMEOUT_MS = 60_000;
+const HEADERS_TIMEOUT_MS = 15_000;
+const DRAIN_MS = 20_000;
+
+export async function startApi(deps: Deps): Promise<ApiServer> {
+  let draining = false;
+  const { httpHost, httpPort, metricsPort } = deps.config;
+  const { app } = createApp(deps, () => draining);
+  const server = await listen(app.fetch, httpHost, httpPort);
+  const metrics =
+    metricsPort === 0
+      ? undefined
+      : createMetricsApp({ ready: deps.ready, metrics: deps.metrics, draining: () => draining });
+  const metricsServer = metrics === undefined ? undefined : await listen(metrics.fetch, httpHost, metricsPort);
+  let drained: Promise<void> | undefined;
+  const drain = () => {
+    draining = true;
+    drained ??= close(server);
+    return drained;
+  };
+  return {
+    port: portOf(server),
+    metricsPort: metricsServer === undefined ? 0 : portOf(metricsServer),
+    drain,
+    async [Symbol.asyncDispose]() {
+      await drain();
+      if (metricsServer !== undefined) await close(metricsServer);
+    },
+  };
+}
+
+type Fetch = Parameters<typeof createAdaptorServer>[0]["fetch"];
+
+async function listen(fetch: Fetch, host: string, port: number): Promise<Server> {
+  const server = createAdaptorServer({
+    fetch,
+    serverOptions: { requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: HEADERS_TIMEOUT_MS, maxHeaderSize: 16 * 1024 },
+  }) as Server;
+  const listening = Promise.withResolvers<void>();
+  server.once("error", listening.reject);
+  server.listen(port, host, listening.resolve);
+  await listening.promise;
+  server.off("error", listening.reject);
+  return server;
+}
+
+function portOf(server: Server): number {
+  return (server.address() as AddressInfo).port;
+}
+
+/** Requests under way end first; idle connections end now; whatever lasts longer than DRAIN_MS is cut. */
+async function close(server: Server): Promise<void> {
+  const closed = Promise.withResolvers<void>();
+  server.close(() => closed.resolve());
+  server.closeIdleConnections();
+  const cut = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
+  await closed.promise;
+  clearTimeout(cut);
+}

@@ -1,0 +1,135 @@
+/** A subaccount's members: what is taken, and how it is shown to its master and to itself. */
+import { z } from "@hono/zod-openapi";
+import type { Subaccount } from "../accounts/account.ts";
+import { metadata, slug } from "../accounts/fields.ts";
+import type { Principal } from "../accounts/principal.ts";
+import { shownStates } from "../accounts/states.ts";
+import type { SubaccountUsage } from "../metering/usage.ts";
+import * as field from "./fields.ts";
+import { showUsage, usageShape } from "./usage-shape.ts";
+
+const monthlyLimit = field.units
+  .nullable()
+  .openapi({ description: "Units per period; 0: may not send, null: bounded by the master only." });
+const metadataField = field
+  .ruled(z.record(z.string(), z.unknown()), metadata)
+  .openapi({ type: "object", additionalProperties: true, description: "Your own; at most 16384 characters as JSON." });
+
+/** What both may change. */
+const ownMembers = {
+  owner_name: field.line(200).nullable().optional(),
+  owner_email: field.email.nullable().optional(),
+  language: field.language.nullable().optional(),
+  time_zone: field.timeZone.nullable().optional(),
+};
+
+const details = {
+  ...ownMembers,
+  slug: field.ruled(z.string(), slug).optional(),
+  notification_emails: field.notificationEmails.nullable().optional(),
+  alert_thresholds: field.alertThresholds.nullable().optional(),
+  external_id: field.line(200).nullable().optional(),
+  region: field.line(100).nullable().optional(),
+  plan: field.line(100).nullable().optional(),
+  metadata: metadataField.nullable().optional(),
+  notes: field.text(10_000).nullable().optional(),
+  public_message: field.line(200).nullable().optional(),
+  expires_at: field.instantField.nullable().optional(),
+};
+
+export const newSubaccount = z
+  .strictObject({
+    name: field.line(200),
+    monthly_limit: monthlyLimit,
+    ...details,
+    onboarding: z
+      .enum(["handover", "invite"])
+      .optional()
+      .openapi({ description: "`handover` (default): credentials are shown once in the answer." }),
+  })
+  .openapi("NewSubaccount");
+
+export const subaccountChange = z
+  .strictObject({ name: field.line(200).optional(), monthly_limit: monthlyLimit.optional(), ...details })
+  .openapi("SubaccountChange");
+
+/** What a subaccount may change of itself. */
+export const ownSubaccountChange = z.strictObject(ownMembers);
+
+const mastersOnly = {
+  name: z.string().optional(),
+  external_id: z.string().nullable().optional(),
+  plan: z.string().nullable().optional(),
+  metadata: z.record(z.string(), z.unknown()).optional(),
+  notes: z.string().nullable().optional(),
+  notification_emails: z
+    .array(z.union([z.string(), z.strictObject({ email: z.string(), topics: z.array(z.string()) })]))
+    .nullable()
+    .optional(),
+  alert_thresholds: z.array(z.int()).nullable().optional(),
+};
+
+export const subaccountShape = z
+  .strictObject({
+    id: field.shownId("sub"),
+    master_id: field.shownId("mas").optional().openapi({ description: "Only the operator sees it." }),
+    own: z.boolean().openapi({ description: "The master's own sending." }),
+    ...mastersOnly,
+    slug: z.string(),
+    state: z.enum(shownStates),
+    public_message: z.string().nullable(),
+    monthly_limit: z.int().nullable(),
+    owner_name: z.string().nullable(),
+    owner_email: z.string().nullable(),
+    region: z.string().nullable(),
+    language: z.string().nullable(),
+    time_zone: z.string().nullable(),
+    suspended_at: field.instant.nullable(),
+    expires_at: field.instant.nullable(),
+    closed_at: field.instant.nullable(),
+    created_at: field.instant,
+    updated_at: field.instant,
+    usage: usageShape,
+  })
+  .openapi("Subaccount");
+
+export function showSubaccount(
+  subaccount: Subaccount,
+  usage: SubaccountUsage,
+  principal: Principal,
+): z.output<typeof subaccountShape> {
+  const { own, slug, state } = subaccount;
+  return {
+    id: field.showId("sub", subaccount.id),
+    ...(principal.kind === "operator" ? { master_id: field.showId("mas", subaccount.masterId) } : {}),
+    own,
+    ...(principal.kind === "subaccount" ? {} : showMastersOnly(subaccount)),
+    slug,
+    state,
+    public_message: subaccount.publicMessage,
+    monthly_limit: subaccount.monthlyLimit,
+    owner_name: subaccount.ownerName,
+    owner_email: subaccount.ownerEmail,
+    region: subaccount.region,
+    language: subaccount.language,
+    time_zone: subaccount.timeZone,
+    suspended_at: field.showInstant(subaccount.suspendedAt),
+    expires_at: field.showInstant(subaccount.expiresAt),
+    closed_at: field.showInstant(subaccount.closedAt),
+    created_at: field.showInstant(subaccount.createdAt),
+    updated_at: field.showInstant(subaccount.updatedAt),
+    usage: showUsage(usage),
+  };
+}
+
+function showMastersOnly(subaccount: Subaccount) {
+  return {
+    name: subaccount.name,
+    external_id: subaccount.externalId,
+    plan: subaccount.plan,
+    metadata: { ...subaccount.metadata },
+    notes: subaccount.notes,
+    notification_emails: subaccount.notificationEmails?.map((item) => item) ?? null,
+    alert_thresholds: subaccount.alertThresholds?.map((level) => level) ?? null,
+  };
+}
