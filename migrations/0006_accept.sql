@@ -95,4 +95,8 @@ begin
     delete from recipient where message_id = any(gone);
   end if;
 end $$;
-alter function accept_batch set plan_cache_mode = force_generic_plan;   -- else it plans anew each call
+-- One plan for all calls (else it plans anew each time), by index whatever the statistics say.
+alter function accept_batch set plan_cache_mode = force_generic_plan;
+alter function accept_batch set enable_hashjoin = off;
+alter function accept_batch set enable_mergejoin = off;
+alter function accept_batch set enable_seqscan = off;

@@ -6,12 +6,15 @@
  * On failure: nothing is written; the caller tries again, and when the lease has run out the message is delivered again.
  */
 import type { ClientBase, Pool } from "pg";
+import type { Clock } from "../platform/clock.ts";
+import { type EventId, newId } from "../platform/ids.ts";
 import { enqueue } from "./enqueue.ts";
 import type { Outgoing, Result } from "./message.ts";
 
 const SETTLE = {
   name: "settle_batch",
-  text: `select held from settle_batch($1::int, $2::uuid[], $3::int[], $4::timestamptz[], $5::text[], $6::int[], $7::int[], $8::text[], $9::text[])`,
+  text: `select held from settle_batch($1::int, $2::uuid[], $3::int[], $4::timestamptz[], $5::text[], $6::uuid[], $7::uuid[],
+    $8::int[], $9::int[], $10::text[], $11::text[], $12::uuid[], $13::text[])`,
 };
 
 /** Which results were still held, in their order. The others were left alone: someone else has the message now. */
@@ -20,14 +23,15 @@ export async function settle(
   owner: number,
   results: readonly Result[],
   lifetimeMs: number,
+  clock: Clock,
 ): Promise<readonly boolean[]> {
   if (results.length === 0) return [];
-  if (results.every((result) => result.dsn === null)) return write(pool, owner, results);
+  if (results.every((result) => result.dsn === null)) return write(pool, owner, results, clock);
   const client = await pool.connect();
   let broken: Error | undefined;
   try {
     await client.query("begin");
-    const held = await write(client, owner, results);
+    const held = await write(client, owner, results, clock);
     for (const [i, result] of results.entries()) {
       if (held[i] && result.dsn !== null) await enqueue(client, result.dsn satisfies Outgoing, lifetimeMs);
     }
@@ -47,8 +51,16 @@ async function write(
   client: Pick<ClientBase, "query"> | Pool,
   owner: number,
   results: readonly Result[],
+  clock: Clock,
 ): Promise<readonly boolean[]> {
-  const recipients = results.flatMap((result, i) => result.recipients.map((r) => ({ m: i + 1, ...r })));
+  const recipients = results.flatMap((result, i) =>
+    result.recipients.map((r) => ({
+      m: i + 1,
+      ...r,
+      told: result.task.kind === "submitted",
+      address: addressOf(result, r.n),
+    })),
+  );
   const { rows } = await (client as Pool).query<{ held: boolean[] }>({
     ...SETTLE,
     values: [
@@ -57,11 +69,19 @@ async function write(
       results.map((r) => r.task.attempt),
       results.map((r) => r.dueAt?.toISOString() ?? null),
       results.map((r) => r.route),
+      results.map((r) => r.task.masterId),
+      results.map((r) => r.task.subaccountId),
       recipients.map((r) => r.m),
       recipients.map((r) => r.n),
       recipients.map((r) => r.state),
       recipients.map((r) => JSON.stringify(r.attempt)),
+      recipients.map((r) => (r.told ? newId<EventId>(clock) : null)),
+      recipients.map((r) => (r.told ? JSON.stringify({ ...r.attempt, recipient: r.address }) : null)),
     ],
   });
   return rows[0]?.held ?? [];
+}
+
+function addressOf({ task }: Result, n: number): string | undefined {
+  return task.recipients.find((recipient) => recipient.n === n)?.address;
 }

@@ -92,14 +92,14 @@ test("an outcome is written once, by the holder of the lease only", async () => 
   await send(subaccounts[0] as SubaccountId, ["a@example.net", "b@example.net"]);
   const [task] = (await take()).tasks as [Task];
   const stranger = { ...task, attempt: 9 };
-  expect(await settle(database.pool, 1, [delivered(stranger)], lifetimeMs)).toEqual([false]);
+  expect(await settle(database.pool, 1, [delivered(stranger)], lifetimeMs, database.clock)).toEqual([false]);
   const mixed = delivered(task, { dueAt: new Date(Date.now() + 60_000) });
   const half: Result = {
     ...mixed,
     recipients: mixed.recipients.map((r, i) => (i === 1 ? { ...r, state: "deferred" as const } : r)),
   };
-  expect(await settle(database.pool, 1, [half], lifetimeMs)).toEqual([true]);
-  expect(await settle(database.pool, 1, [half], lifetimeMs)).toEqual([false]);
+  expect(await settle(database.pool, 1, [half], lifetimeMs, database.clock)).toEqual([true]);
+  expect(await settle(database.pool, 1, [half], lifetimeMs, database.clock)).toEqual([false]);
   const { rows } = await database.pool.query(
     "select state, jsonb_array_length(attempts) as n from recipient order by n, state",
   );
@@ -110,7 +110,7 @@ test("an outcome is written once, by the holder of the lease only", async () => 
   await database.pool.query("update queue set due_at = pm_now()");
   const [again] = (await take()).tasks as [Task];
   expect(again.recipients.map((r) => r.address)).toEqual(["b@example.net"]);
-  await settle(database.pool, 1, [delivered(again)], lifetimeMs);
+  await settle(database.pool, 1, [delivered(again)], lifetimeMs, database.clock);
   const left = await database.pool.query("select count(*) from queue");
   const events = await database.pool.query("select type, data ->> 'recipient' as recipient from event order by id");
   expect(left.rows).toEqual([{ count: 0 }]);
@@ -136,9 +136,9 @@ test("a report is stored with the outcome that causes it, and not at all for a l
     ...delivered(t, { dsn }),
     recipients: [{ n: 0, state: "bounced", attempt: { ...attempt, outcome: "bounced", code: 550 } }],
   });
-  await settle(database.pool, 1, [bounced({ ...task, attempt: 5 })], lifetimeMs);
+  await settle(database.pool, 1, [bounced({ ...task, attempt: 5 })], lifetimeMs, database.clock);
   expect((await take()).tasks).toEqual([]);
-  await settle(database.pool, 1, [bounced(task)], lifetimeMs);
+  await settle(database.pool, 1, [bounced(task)], lifetimeMs, database.clock);
   const [report] = (await take()).tasks as [Task];
   expect(report).toMatchObject({ kind: "dsn", sender: "", attempt: 1 });
   expect(report.recipients.map((r) => r.address)).toEqual(["app@customer.example"]);
