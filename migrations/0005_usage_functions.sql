@@ -20,11 +20,11 @@ create function usage_terms(p_account uuid, p_start timestamptz,
     from master m where m.id = p_account
 $$;
 
--- Creates a missing usage row from its account. The share lock makes it wait for a change under way.
+-- Creates a missing usage row from its account. The share locks, master first, make it wait for a change under way.
 create function open_usage(p_account uuid, p_start timestamptz, p_end timestamptz) returns void language plpgsql as $$
 begin
+  perform 1 from master where id = coalesce((select s.master_id from subaccount s where s.id = p_account), p_account) for share;
   perform 1 from subaccount where id = p_account for share;
-  if not found then perform 1 from master where id = p_account for share; end if;
   insert into usage (account_id, period_start, period_end, master_id, cap, base, top_up, open, open_until, thresholds)
   select p_account, p_start, p_end, t.master_id, t.cap, t.base, t.top_up, t.open, t.open_until, t.thresholds
     from usage_terms(p_account, p_start) t

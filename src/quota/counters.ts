@@ -28,23 +28,29 @@ export interface Counters {
   publish(publications: readonly Publication[]): Promise<number>;
   /** All readable counters of a master and period; empty when they are cold or no hash. */
   read(masterId: MasterId, periodStart: Date): Promise<ReadonlyMap<AccountId, Counter>>;
+  /** Can commands be sent? */
+  ready(): boolean;
   /** Fails unless scripts can write. */
   probe(): Promise<void>;
 }
 
 type Script = Readonly<{ text: string; sha: string }>;
 
-function script(name: string): Script {
-  const text = readFileSync(new URL(name, import.meta.url), "utf8");
+export type Scripts = Readonly<{ reserve: Script; release: Script; publish: Script }>;
+
+export function script(text: string): Script {
   return { text, sha: createHash("sha1").update(text).digest("hex") };
 }
 
-const RESERVE = script("reserve.lua");
-const RELEASE = script("release.lua");
-const PUBLISH = script("publish.lua");
+const read = (name: string) => script(readFileSync(new URL(name, import.meta.url), "utf8"));
+export const scripts: Scripts = {
+  reserve: read("reserve.lua"),
+  release: read("release.lua"),
+  publish: read("publish.lua"),
+};
 
 /** `offsetMs`: how far the program's clock is ahead of Redis's. */
-export function createCounters(redis: Redis, offsetMs: number): Counters {
+export function createCounters(redis: Redis, offsetMs: number, { reserve, release, publish } = scripts): Counters {
   async function run({ text, sha }: Script, key: string, ...args: (string | number)[]): Promise<unknown> {
     try {
       return await redis.evalsha(sha, 1, key, ...args);
@@ -56,13 +62,13 @@ export function createCounters(redis: Redis, offsetMs: number): Counters {
 
   return {
     async reserve({ masterId, subaccountId, period, units }) {
-      const answer = await run(RESERVE, keyOf(masterId, period.start), subaccountId, masterId, units);
+      const answer = await run(reserve, keyOf(masterId, period.start), subaccountId, masterId, units);
       if (answer === 0) return "counted";
       if (!Array.isArray(answer)) return "missing";
       return { subaccount: String(answer[0]), master: String(answer[1]) };
     },
     async release({ masterId, subaccountId, period, units }) {
-      await run(RELEASE, keyOf(masterId, period.start), subaccountId, masterId, units);
+      await run(release, keyOf(masterId, period.start), subaccountId, masterId, units);
     },
     async publish(publications) {
       const first = publications[0]?.standing;
@@ -72,7 +78,7 @@ export function createCounters(redis: Redis, offsetMs: number): Counters {
         const { accountId, used, version } = standing;
         return [accountId, used, capOf(standing) ?? "*", version, seen ?? ""];
       });
-      return Number(await run(PUBLISH, keyOf(first.masterId, first.periodStart), expiresAt, ...args));
+      return Number(await run(publish, keyOf(first.masterId, first.periodStart), expiresAt, ...args));
     },
     async read(masterId, periodStart) {
       const counters = new Map<AccountId, Counter>();
@@ -89,8 +95,9 @@ export function createCounters(redis: Redis, offsetMs: number): Counters {
       }
       return counters;
     },
+    ready: () => redis.status === "ready",
     async probe() {
-      await run(PUBLISH, "pm:{probe}", Date.now() + 10_000, "probe", 0, "*", 1, "");
+      await run(publish, "pm:{probe}", Date.now() + 10_000, "probe", 0, "*", 1, "");
     },
   };
 }

@@ -2,10 +2,11 @@
 import type { Redis } from "ioredis";
 import type { Clock } from "../platform/clock.ts";
 import type { Database } from "../platform/database.ts";
+import type { AccountId } from "../platform/ids.ts";
 import type { Log } from "../platform/log.ts";
 import type { Metrics } from "../platform/metrics.ts";
 import { createBreaker } from "./breaker.ts";
-import { createCounters } from "./counters.ts";
+import { type Counters, createCounters } from "./counters.ts";
 import type { Gate } from "./gate.ts";
 import { createMemory } from "./memory.ts";
 import { createPostgresGate } from "./postgres-gate.ts";
@@ -21,11 +22,20 @@ export type GateDeps = Readonly<{
   probeEveryMs?: number;
 }>;
 
-export function createGate({ redis, database, metrics, log, clock, probeEveryMs }: GateDeps): Gate {
+/** The gate of this process, with what only its own process needs. */
+export type ProcessGate = Gate &
+  Readonly<{
+    /** An account was changed by another process; without an id: any may have been. */
+    forget(accountId?: AccountId): void;
+    /** For reconcile; undefined without Redis. */
+    counters: Counters | undefined;
+  }>;
+
+export function createGate({ redis, database, metrics, log, clock, probeEveryMs }: GateDeps): ProcessGate {
   const { pool } = database;
   const memory = createMemory();
   const without = createPostgresGate({ pool, memory, log });
-  if (redis === undefined) return timed(without, metrics);
+  if (redis === undefined) return { ...timed(without, metrics), forget: memory.forget, counters: undefined };
   const counters = createCounters(redis, clock.offsetMs);
   metrics.gateBreakerOpen.set(0);
   const breaker = createBreaker({
@@ -40,7 +50,8 @@ export function createGate({ redis, database, metrics, log, clock, probeEveryMs 
     },
     ...(probeEveryMs === undefined ? {} : { probeEveryMs }),
   });
-  return timed(createRedisGate({ counters, breaker, without, pool, memory, metrics, log }), metrics);
+  const gate = createRedisGate({ counters, breaker, without, pool, memory, metrics, log });
+  return { ...timed(gate, metrics), forget: memory.forget, counters };
 }
 
 function timed(gate: Gate, { gateSeconds }: Pick<Metrics, "gateSeconds">): Gate {

@@ -17,6 +17,8 @@ export interface Memory {
   /** Counts the units if what this process has let through since surely leaves room for them. */
   take(charge: Charge): boolean;
   giveBack(charge: Charge): void;
+  /** Without an id: everything. */
+  forget(accountId?: AccountId): void;
 }
 
 type Entry = { standing: Standing; taken: number; learntAtMs: number };
@@ -58,6 +60,10 @@ export function createMemory(monotonicMs: () => number = () => performance.now()
       subaccount.taken += charge.units;
       master.taken += charge.units;
       return true;
+    },
+    forget(accountId) {
+      if (accountId === undefined) entries.clear();
+      else entries.delete(accountId);
     },
     giveBack(charge) {
       for (const entry of both(charge)) {
