@@ -24,21 +24,10 @@ export type EventFilter = Readonly<{
   limit: number;
 }>;
 
-type AccountEvent = {
-  id: EventId;
-  type: EventType;
-  master_id: MasterId;
-  subaccount_id: SubaccountId | null;
-  message_id: MessageId | null;
-  at: Date;
-  data: Record<string, unknown>;
-};
-
 /** At most `limit + 1` rows: one more than asked tells that there is more. */
 export async function listEvents(db: Db, principal: Principal, filter: EventFilter): Promise<EventView[]> {
   const { masterId, subaccountId } = reachOf(principal);
   let query = db
-    .withTables<{ account_event: AccountEvent }>()
     .selectFrom("account_event")
     .selectAll()
     .orderBy("id", "desc")
@@ -49,8 +38,11 @@ export async function listEvents(db: Db, principal: Principal, filter: EventFilt
   if (filter.messageId !== undefined) query = query.where("message_id", "=", filter.messageId);
   if (filter.type !== undefined) query = query.where("type", "=", filter.type);
   if (filter.before !== undefined) query = query.where("id", "<", filter.before);
-  return (await query.execute()).map(({ master_id, subaccount_id, message_id, ...event }) => ({
-    ...event,
+  return (await query.execute()).map(({ id, type, master_id, subaccount_id, message_id, at, data }) => ({
+    id: id as EventId,
+    type: type as EventType,
+    at,
+    data,
     masterId: master_id,
     subaccountId: subaccount_id,
     messageId: message_id,

@@ -1,10 +1,11 @@
 import { expect, test } from "vitest";
+import { forgetRefusals } from "../../src/metering/forget-refusals.ts";
 import { periodAt } from "../../src/metering/period.ts";
 import { createRefusalRecorder, type Refusal } from "../../src/metering/refusals.ts";
 import type { MasterId, SubaccountId } from "../../src/platform/ids.ts";
 import { seedMaster, seedSubaccount } from "../support/accounts.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
-import { acceptUnits } from "../support/ledger.ts";
+import { acceptUnits, later } from "../support/ledger.ts";
 import { silentLog } from "../support/log.ts";
 import { utcMonths } from "../support/submission.ts";
 
@@ -161,4 +162,15 @@ test("an alert that failed is made by a later flush, without another refusal", a
   await recorder.flush();
   expect(await alerts(database)).toHaveLength(1);
   expect((await database.pool.query("select messages from refusal")).rows).toEqual([{ messages: 1 }]);
+});
+
+test("refusals are forgotten after their retention, but not within two months", async () => {
+  const { database, recorder, refusal } = await recorded();
+  recorder.refused(refusal());
+  await recorder.flush();
+  await using soon = await later(database, 61 * 86_400_000);
+  expect(await forgetRefusals(soon.db, 1000)).toBe(0);
+  await using late = await later(database, 63 * 86_400_000);
+  expect(await forgetRefusals(late.db, 100 * 86_400_000)).toBe(0);
+  expect(await forgetRefusals(late.db, 1000)).toBe(1);
 });

@@ -1,0 +1,15 @@
+/** What `ledger verify` finds wrong. */
+export type Check = "counters" | "entries" | "messages" | "statements";
+
+export type Difference = Readonly<{
+  check: Check;
+  /** The id (TypeID) of what is wrong: a message, an account, a statement. */
+  subject: string;
+  detail: string;
+}>;
+
+/** How far it is: rows of a check that have been read. */
+export type Progress = Readonly<{ check: Check; read: number }>;
+
+/** A check tells what it has read and what it has found; it never changes anything. */
+export type Findings = Readonly<{ found(difference: Difference): void; read(rows: number): void }>;

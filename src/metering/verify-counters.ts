@@ -1,0 +1,107 @@
+/**
+ * Every usage row says what the ledger says: `used` is the sum of the accept entries, `top_up` that of the top-ups.
+ *
+ * Mail goes on while this reads. Entries of the last hour are summed up in the statement that reads the counters, so in
+ * one snapshot; where an older entry was committed meanwhile, the account is read again, whole, in one snapshot.
+ */
+import { sql } from "kysely";
+import type { Clock } from "../platform/clock.ts";
+import type { Db } from "../platform/database.ts";
+import { formatId, type MasterId, type SubaccountId } from "../platform/ids.ts";
+import type { Findings } from "./difference.ts";
+import { EMPTY_SUM, idAt, idsAround, sumLedger } from "./ledger.ts";
+import type { Period } from "./period.ts";
+
+type Account = Readonly<{ masterId: MasterId; period: Period }>;
+
+const HOUR_MS = 3_600_000;
+const PAGE = 200;
+
+export async function verifyCounters(db: Db, clock: Clock, findings: Findings): Promise<void> {
+  let after: { masterId: string; start: Date } = {
+    masterId: "00000000-0000-0000-0000-000000000000",
+    start: new Date(0),
+  };
+  for (;;) {
+    const { rows } = await sql<{ masterId: MasterId; start: Date; end: Date }>`
+      select distinct on (master_id, period_start) master_id as "masterId", period_start as start, period_end as end
+        from usage where (master_id, period_start) > (${after.masterId}::uuid, ${after.start}::timestamptz)
+       order by master_id, period_start limit ${PAGE}`.execute(db);
+    for (const { masterId, start, end } of rows)
+      await verifyPeriod(db, { masterId, period: { start, end } }, clock, findings);
+    const last = rows.at(-1);
+    if (last === undefined) return;
+    after = last;
+  }
+}
+
+type Compared = {
+  accountId: MasterId | SubaccountId;
+  used: number | null;
+  tail: number;
+  topUp: number;
+  topUps: number;
+};
+
+async function verifyPeriod(db: Db, { masterId, period }: Account, clock: Clock, findings: Findings): Promise<void> {
+  const throughId = idAt(clock.now().getTime() - HOUR_MS);
+  const sums = await sumLedger(db, { masterId, period, throughId, onPage: findings.read });
+  const compared = await readCompared(db, { masterId, period }, throughId);
+  const total = [...sums.values()].reduce((sum, { units }) => sum + units, 0);
+  const seen = new Set(compared.map(({ accountId }) => accountId));
+  for (const id of sums.keys())
+    if (!seen.has(id)) compared.push({ accountId: id, used: null, tail: 0, topUp: 0, topUps: 0 });
+  for (const row of compared) {
+    const { accountId } = row;
+    const summed = accountId === masterId ? total : (sums.get(accountId as SubaccountId) ?? EMPTY_SUM).units;
+    if (row.topUp !== row.topUps) found(`its row says ${row.topUp} units of top-ups, the top-ups ${row.topUps}`);
+    if (row.used === summed + row.tail) continue;
+    const { used, ledger } = await readExactly(db, { masterId, period }, accountId);
+    if (used !== ledger)
+      found(
+        used === null
+          ? `has no counter, but the ledger holds ${ledger} units`
+          : `its counter says ${used} units, the ledger ${ledger}`,
+      );
+
+    function found(detail: string): void {
+      const subject = accountId === masterId ? formatId("mas", masterId) : formatId("sub", accountId as SubaccountId);
+      findings.found({ check: "counters", subject, detail: `period ${period.start.toISOString()}: ${detail}` });
+    }
+  }
+}
+
+/** Counters, and in the same snapshot what came after `throughId`. */
+async function readCompared(db: Db, { masterId, period }: Account, throughId: string): Promise<Compared[]> {
+  const ids = idsAround(period);
+  const { rows } = await sql<Compared>`
+    with tail as materialized (
+      select subaccount_id, sum(units)::bigint as units from usage_entry
+       where master_id = ${masterId} and period_start = ${period.start} and kind = 'accept'
+         and id >= ${ids.from}::uuid and id < ${ids.to}::uuid and id > ${throughId}::uuid
+       group by 1
+    )
+    select coalesce(u.account_id, t.subaccount_id) as "accountId", u.used, coalesce(u.top_up, 0) as "topUp",
+           case when u.account_id = ${masterId} then (select coalesce(sum(units), 0)::bigint from tail)
+                else coalesce(t.units, 0) end as tail,
+           (select coalesce(sum(p.units), 0)::bigint from top_up p
+             where p.subaccount_id = u.account_id and p.period_start = u.period_start) as "topUps"
+      from (select * from usage where master_id = ${masterId} and period_start = ${period.start}) u
+      full join tail t on t.subaccount_id = u.account_id`.execute(db);
+  return rows;
+}
+
+async function readExactly(
+  db: Db,
+  { masterId, period }: Account,
+  accountId: MasterId | SubaccountId,
+): Promise<{ used: number | null; ledger: number }> {
+  const ids = idsAround(period);
+  const { rows } = await sql<{ used: number | null; ledger: number }>`
+    select (select used from usage where account_id = ${accountId} and period_start = ${period.start}) as used,
+           (select coalesce(sum(units), 0)::bigint from usage_entry
+             where master_id = ${masterId} and period_start = ${period.start} and kind = 'accept'
+               and (${accountId}::uuid = ${masterId}::uuid or subaccount_id = ${accountId})
+               and id >= ${ids.from}::uuid and id < ${ids.to}::uuid) as ledger`.execute(db);
+  return rows[0]!;
+}

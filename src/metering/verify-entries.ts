@@ -1,0 +1,50 @@
+/**
+ * Every entry of the ledger is well formed: it belongs to a counter and lies in its period; a void charges nothing; a
+ * correction names a charge of its account, and takes back no more than was charged.
+ */
+import { sql } from "kysely";
+import type { Db } from "../platform/database.ts";
+import { type EntryId, formatId, type MessageId } from "../platform/ids.ts";
+import type { Findings } from "./difference.ts";
+
+const PAGE = 5000;
+
+type Row = { id: string; kind: string; problem: string | null };
+
+// The last row of the page comes along, wrong or not: the next page starts behind it. The bounds are those of idsAround().
+const page = (after: string) => sql<Row & { read: number }>`
+  with page as materialized (select * from usage_entry where id > ${after}::uuid order by id limit ${PAGE}),
+  judged as (
+    select p.id, p.kind, case
+      when p.kind = 'void' then case when p.units <> 0 then 'a void entry with units' end
+      when m.account_id is null or (p.kind = 'accept' and u.account_id is null) then 'belongs to no counter'
+      when p.accepted_at < m.period_start or p.accepted_at >= m.period_end then 'lies outside of its period'
+      when p.id < uuid_at(m.period_start - interval '1 day') or p.id >= uuid_at(m.period_end + interval '1 day')
+        then 'its id lies outside of its period'
+      when p.kind = 'accept' then case when p.units < 1 then 'charges nothing' when p.corrects is not null then 'corrects another' end
+      when not exists (select from usage_entry c where c.id = p.corrects and c.kind = 'accept' and c.subaccount_id = p.subaccount_id)
+        then 'corrects no charge of its account'
+      when (select sum(x.units) not between -c.units and 0 from usage_entry c join usage_entry x on x.corrects = c.id and x.kind = 'correction'
+             where c.id = p.corrects group by c.units) then 'takes back more than was charged'
+      end as problem
+      from page p
+      left join usage u on u.account_id = p.subaccount_id and u.period_start = p.period_start
+      left join usage m on m.account_id = p.master_id and m.period_start = p.period_start
+  )
+  select id, kind, problem, (select count(*) from page) as read from judged
+   where problem is not null or id = (select id from page order by id desc limit 1) order by id`;
+
+export async function verifyEntries(db: Db, findings: Findings): Promise<void> {
+  for (let after = "00000000-0000-0000-0000-000000000000"; ; ) {
+    const { rows } = await page(after).execute(db);
+    const last = rows.at(-1);
+    if (last === undefined) return;
+    findings.read(last.read);
+    for (const { id, kind, problem } of rows) {
+      if (problem === null) continue;
+      const subject = kind === "correction" ? formatId("ent", id as EntryId) : formatId("msg", id as MessageId);
+      findings.found({ check: "entries", subject, detail: `its ${kind} entry ${problem}` });
+    }
+    after = last.id;
+  }
+}

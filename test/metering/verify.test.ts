@@ -1,0 +1,312 @@
+import { beforeAll, describe, expect, test } from "vitest";
+import type { Operator } from "../../src/accounts/principal.ts";
+import { closeMaster } from "../../src/metering/close.ts";
+import { addCorrection } from "../../src/metering/correction.ts";
+import { periodAt } from "../../src/metering/period.ts";
+import { readStatement } from "../../src/metering/read-statement.ts";
+import { hashChain, hashLines } from "../../src/metering/statement.ts";
+import { verifyLedger } from "../../src/metering/verify.ts";
+import type { MasterId, MessageId, SubaccountId } from "../../src/platform/ids.ts";
+import { seedMaster, seedSubaccount } from "../support/accounts.ts";
+import { type TestDatabase, testDatabase } from "../support/database.ts";
+import { acceptUnits, later } from "../support/ledger.ts";
+import { utcMonths } from "../support/submission.ts";
+
+const operator: Operator = { kind: "operator", via: "cli" };
+
+describe("with two periods, one of them closed", () => {
+  let database: TestDatabase; // in the second period
+  let masterId: MasterId;
+  let subaccountId: SubaccountId;
+  let first: MessageId;
+
+  beforeAll(async () => {
+    const start = await testDatabase();
+    ({ masterId } = await seedMaster(start));
+    subaccountId = await seedSubaccount(start, masterId);
+    first = ((await acceptUnits(start, { masterId, subaccountId }, 3)) as { id: MessageId }).id;
+    await acceptUnits(start, { masterId, subaccountId }, 4);
+    await addCorrection(start.db, operator, { messageId: first, units: -2, note: "ours" }, start.clock);
+    const { end } = periodAt(utcMonths, start.clock.now());
+    database = await later(start, end.getTime() - start.clock.now().getTime() + 120_000);
+    await closeMaster(database.db, masterId, database);
+    await acceptUnits(database, { masterId, subaccountId }, 5);
+    await addCorrection(database.db, operator, { messageId: first, units: 1, note: "half of it ours" }, database.clock);
+    return () => database[Symbol.asyncDispose]();
+  });
+
+  const verify = () => verifyLedger(database.db, database.clock);
+
+  test("what the program wrote itself is in order, and all of it is read", async () => {
+    const report = await verify();
+    expect(report.differences).toEqual([]);
+    expect(report).toMatchObject({ ok: true, found: 0, read: { entries: 5, statements: 1 } });
+    expect(report.read.counters).toBeGreaterThanOrEqual(3);
+    expect(report.read.messages).toBe(6); // each message and each charge
+  });
+
+  test("progress is told check by check", async () => {
+    const told: string[] = [];
+    await verifyLedger(database.db, database.clock, ({ check }) => told.push(check));
+    expect([...new Set(told)]).toEqual(["counters", "entries", "messages", "statements"]);
+  });
+
+  const newEntry = (columns: string) =>
+    `insert into usage_entry (id, master_id, subaccount_id, period_start, units, kind, corrects, note, accepted_at) ${columns}`;
+  const newId = "(substr(uuid_at(pm_now())::text, 1, 14) || '7' || substr(gen_random_uuid()::text, 16))::uuid";
+  const running = "(select max(period_start) from usage)";
+
+  /** Each lies in its own way; the check that must notice, and how it names the lie. */
+  const lies: [lie: string, statements: () => string[], check: string, detail: RegExp][] = [
+    [
+      "a counter that is too low",
+      () => [`update usage set used = used - 1 where account_id = '${subaccountId}'`],
+      "counters",
+      /its counter says 6 units, the ledger 7/,
+    ],
+    [
+      "a master's counter that is too high",
+      () => [`update usage set used = used + 1 where account_id = '${masterId}'`],
+      "counters",
+      /its counter says 8 units, the ledger 7/,
+    ],
+    [
+      "a counter that was removed",
+      () => [`delete from usage where account_id = '${subaccountId}'`],
+      "counters",
+      /has no counter/,
+    ],
+    ["all counters of a period removed", () => ["delete from usage"], "entries", /belongs to no counter/],
+    [
+      "top-ups that nobody bought",
+      () => [`update usage set top_up = 9 where account_id = '${subaccountId}'`],
+      "counters",
+      /9 units of top-ups, the top-ups 0/,
+    ],
+    [
+      "an entry that was removed",
+      () => [`delete from usage_entry where id = '${first}'`],
+      "counters",
+      /its counter says 7 units, the ledger 4/,
+    ],
+    [
+      "an entry that was removed, seen from the message",
+      () => [`delete from usage_entry where id = '${first}'`],
+      "messages",
+      /is stored, but was not charged/,
+    ],
+    [
+      "an entry with other units",
+      () => [`update usage_entry set units = 9 where id = '${first}'`],
+      "messages",
+      /has 3 units, but 9 were charged/,
+    ],
+    [
+      "an entry of another account",
+      () => [`update usage_entry set subaccount_id = '${masterId}' where id = '${first}'`],
+      "messages",
+      /charged to another account/,
+    ],
+    [
+      "a charge without a message, its counters raised with it",
+      () => [
+        newEntry(`select ${newId}, '${masterId}', '${subaccountId}', ${running}, 1, 'accept', null, null, pm_now()`),
+        `update usage set used = used + 1 where period_start = ${running}`,
+      ],
+      "messages",
+      /was charged, but is not stored/,
+    ],
+    [
+      "a charge in a period that is over",
+      () => [`update usage_entry set accepted_at = pm_now() where id = '${first}'`],
+      "entries",
+      /outside of its period/,
+    ],
+    [
+      "an id far from its period",
+      () => [`update usage_entry set id = uuid_at(pm_now() + interval '10 days') where id = '${first}'`],
+      "entries",
+      /its id lies outside/,
+    ],
+    [
+      "a void that charges",
+      () => [
+        newEntry(`select ${newId}, '${masterId}', '${subaccountId}', ${running}, 1, 'void', null, null, pm_now()`),
+      ],
+      "entries",
+      /void entry with units/,
+    ],
+    [
+      "a void beside a message",
+      () => [`update usage_entry set kind = 'void', units = 0 where id = '${first}'`],
+      "messages",
+      /its charge was voided/,
+    ],
+    [
+      "a correction of nothing",
+      () => [
+        newEntry(
+          `select ${newId}, '${masterId}', '${subaccountId}', ${running}, -1, 'correction', ${newId}, 'x', pm_now()`,
+        ),
+      ],
+      "entries",
+      /corrects no charge/,
+    ],
+    [
+      "a correction of more than was charged",
+      () => [
+        newEntry(
+          `select ${newId}, '${masterId}', '${subaccountId}', ${running}, -3, 'correction', '${first}', 'x', pm_now()`,
+        ),
+      ],
+      "entries",
+      /more than was charged/,
+    ],
+    [
+      "a correction that was removed after the statement",
+      () => ["delete from usage_entry where kind = 'correction' and units = -2"],
+      "statements",
+      /-2 corrections; the ledger/,
+    ],
+    [
+      "a recipient that was not charged",
+      () => [`insert into recipient (message_id, n, address) values ('${first}', 99, 'more@example.net')`],
+      "messages",
+      /has 4 recipients, but 3 units/,
+    ],
+    [
+      "a line with other units",
+      () => [`update statement_line set units = units + 1 where subaccount_id = '${subaccountId}'`],
+      "statements",
+      /not those that were hashed/,
+    ],
+    [
+      "a line that was removed",
+      () => [`delete from statement_line where subaccount_id = '${subaccountId}'`],
+      "statements",
+      /it has no line for sub_/,
+    ],
+    [
+      "another allowance",
+      () => ["update statement set allowance = 1000000"],
+      "statements",
+      /not those that were hashed/,
+    ],
+    [
+      "totals that are not those of the lines",
+      () => ["update statement set units = 1"],
+      "statements",
+      /1 units, -2 corrections; its lines/,
+    ],
+    ["another chain", () => ["update statement set chain_hash = lines_hash"], "statements", /not chained/],
+  ];
+
+  test.each(lies)("%s is found", async (_lie, statements, check, detail) => {
+    await tampered(database, statements(), async () => {
+      const report = await verify();
+      expect(report.ok).toBe(false);
+      expect(report.differences).toContainEqual({
+        check,
+        subject: expect.any(String),
+        detail: expect.stringMatching(detail),
+      });
+    });
+    expect((await verify()).ok).toBe(true);
+  });
+
+  test("a statement that was changed with all its hashes still differs from the ledger", async () => {
+    const { rows } = await database.pool.query<{ id: string; day: string }>(
+      "select id, to_char(period_start, 'YYYY-MM-DD') as day from statement",
+    );
+    const statement = await readStatement(database.db, operator, rows[0]!.day, database.clock, masterId);
+    const lines = statement.lines.map((line) => (line.subaccountId === subaccountId ? { ...line, units: 1 } : line));
+    const linesHash = hashLines({ ...statement, units: 1, lines });
+    const hashes = [linesHash, hashChain(Buffer.alloc(32), linesHash)].map((hash) => `'\\x${hash.toString("hex")}'`);
+    const lie = [
+      `update statement_line set units = 1 where subaccount_id = '${subaccountId}'`,
+      `update statement set units = 1, lines_hash = ${hashes[0]}, chain_hash = ${hashes[1]}`,
+    ];
+    await tampered(database, lie, async () => {
+      const { differences } = await verify();
+      expect(differences).toEqual([
+        expect.objectContaining({
+          check: "statements",
+          detail: expect.stringMatching(/says 2 messages, 1 units.*the ledger 2 messages, 7 units/),
+        }),
+      ]);
+    });
+  });
+
+  test("a statement taken out of the middle leaves a gap", async () => {
+    await using after = await later(database, 62 * 86_400_000);
+    await closeMaster(after.db, masterId, after);
+    expect((await verify()).ok).toBe(true);
+    await tampered(
+      database,
+      [
+        "delete from statement_line where statement_id = (select id from statement order by period_start offset 1 limit 1)",
+        "delete from statement where id = (select id from statement order by period_start offset 1 limit 1)",
+      ],
+      async () => {
+        expect((await verify()).differences.map((difference) => difference.detail)).toEqual([
+          "it is not chained to the statement before it",
+          expect.stringMatching(/^it starts at .*, the one before ends at/),
+        ]);
+      },
+    );
+  });
+
+  test("days whose messages are purged are passed over; their charges still count", async () => {
+    const { rows } = await database.pool.query<{ day: string }>(
+      "select to_char(accepted_at, 'YYYYMMDD') as day from usage_entry where id = $1",
+      [first],
+    );
+    for (const parent of ["recipient", "body", "message"])
+      await database.pool.query(`drop table ${parent}_${rows[0]!.day}`);
+    const report = await verify();
+    expect(report.differences).toEqual([]);
+    expect(report.read.messages).toBe(2);
+  });
+});
+
+test("while mail is accepted all the time, nothing is found", async () => {
+  const database = await testDatabase();
+  const { masterId } = await seedMaster(database);
+  const subaccountId = await seedSubaccount(database, masterId, { monthlyLimit: null });
+  let stop = false;
+  const sending = (async () => {
+    let sent = 0;
+    for (; !stop; sent += 1) await acceptUnits(database, { masterId, subaccountId }, 2);
+    return sent;
+  })();
+  let entries = 0;
+  for (let i = 0; i < 15 || entries < 20; i += 1) {
+    const report = await verifyLedger(database.db, database.clock);
+    expect(report.differences).toEqual([]);
+    entries = report.read.entries;
+  }
+  stop = true;
+  expect(await sending).toBeGreaterThanOrEqual(entries);
+});
+
+/** Tells the lies, looks, and takes them back. */
+async function tampered(
+  database: TestDatabase,
+  statements: readonly string[],
+  look: () => Promise<void>,
+): Promise<void> {
+  const tables = ["usage", "usage_entry", "message", "recipient", "statement", "statement_line"];
+  for (const table of tables) await database.pool.query(`create table kept_${table} as select * from ${table}`);
+  await database.pool.query("alter table statement_line drop constraint statement_line_statement_id_fkey");
+  try {
+    for (const statement of statements) await database.pool.query(statement);
+    await look();
+  } finally {
+    for (const table of tables) {
+      await database.pool.query(`delete from ${table}`);
+      await database.pool.query(`insert into ${table} select * from kept_${table}`);
+      await database.pool.query(`drop table kept_${table}`);
+    }
+    await database.pool.query("alter table statement_line add foreign key (statement_id) references statement (id)");
+  }
+}
