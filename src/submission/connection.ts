@@ -1,0 +1,168 @@
+/**
+ * smtp-server's connection with what a submission server needs of it changed. The only file that reaches into the library;
+ * test/submission/library.test.ts fails when what is overridden here changes.
+ *
+ * Changed: no wait of 100 ms before the greeting; enhanced status codes on all replies, and only one on ours; TLS and AUTH
+ * asked for by ourselves; an end for clients that send only commands or errors; a transaction of our own per session.
+ */
+
+import type { Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
+import type { SMTPServer, SMTPServerSession } from "smtp-server";
+import { SMTPConnection } from "smtp-server/lib/smtp-connection.js";
+import type { SendingAccount } from "../accounts/authenticate.ts";
+import { type Reply, replyText } from "../mail/reply.ts";
+import type { Limits, Progress } from "./limits.ts";
+import * as replies from "./replies.ts";
+import type { Session, Transaction } from "./session.ts";
+
+/** Whoever is at the other end. `proxied`: a trusted proxy told us the address. */
+export type Peer = Readonly<{ address: string; port: number; proxied: boolean }>;
+
+/** What all connections of a server share. */
+export type House = Readonly<{
+  limits: Limits;
+  /** AUTH without TLS is allowed to this peer. */
+  cleartextAllowed: (peer: Peer) => boolean;
+  draining: () => boolean;
+  replied: (code: number) => void;
+}>;
+
+const connections = new WeakMap<SMTPServerSession, Connection>();
+
+/** The connection that the library's handlers know by its session. */
+export function connectionOf(session: SMTPServerSession): Connection {
+  const connection = connections.get(session);
+  if (connection === undefined) throw new Error("a session without a connection");
+  return connection;
+}
+
+const OWN_STATUS = /^[245]\.\d{1,3}\.\d{1,3} /;
+const NEEDS_TLS = new Set(["AUTH", "MAIL", "RCPT", "DATA"]);
+const PROTOCOL_ERRORS = new Set([500, 501, 502, 503, 504, 530, 555]);
+
+export class Connection extends SMTPConnection implements Session {
+  transaction: Transaction | undefined;
+  authFailures = 0;
+  phase: Progress["phase"] = "command";
+  phaseSinceMs = performance.now();
+  readonly openedAtMs = this.phaseSinceMs;
+  readonly peer: Peer;
+  readonly #house: House;
+  #verb = "";
+  #commands = 0;
+  #errors = 0;
+
+  constructor(server: SMTPServer, socket: Socket | TLSSocket, peer: Peer, house: House) {
+    super(server, socket, { remoteAddress: peer.address, remotePort: peer.port });
+    this.peer = peer;
+    this.#house = house;
+    connections.set(this.session, this);
+  }
+
+  /** Greets the client. */
+  start(): void {
+    this._server.connections.add(this);
+    this.on("error", (error) => this._server.emit("error", error));
+    this.init();
+  }
+
+  get clientAddress(): string {
+    return this.peer.address;
+  }
+
+  get greetedAs(): string {
+    return this.hostNameAppearsAs || "";
+  }
+
+  get tls(): boolean {
+    return this.secure;
+  }
+
+  get mayAuthenticate(): boolean {
+    return this.secure || this.#house.cleartextAllowed(this.peer);
+  }
+
+  /** The library forgets it after STARTTLS (RFC 3207 4.2). */
+  get account(): SendingAccount | undefined {
+    return this.session.user || undefined;
+  }
+
+  set account(account: SendingAccount | undefined) {
+    this.session.user = account;
+  }
+
+  get authenticated(): boolean {
+    return this.account !== undefined;
+  }
+
+  /** No reply waits for us, and no message is under way. */
+  get idle(): boolean {
+    return this.phase === "command";
+  }
+
+  enter(phase: Progress["phase"]): void {
+    this.phase = phase;
+    this.phaseSinceMs = performance.now();
+  }
+
+  reply(reply: Reply): void {
+    this.send(reply.code, replyText(reply));
+  }
+
+  /** The client has its answer: nothing more is taken from it when the program ends. */
+  answered(): void {
+    if (this.#house.draining()) this.reply(replies.shuttingDown);
+  }
+
+  /** Ends the connection at once, without a reply. */
+  destroy(): void {
+    this._socket.destroy();
+  }
+
+  /** A message was accepted: this client is at work, and starts with clean counters. */
+  progressed(): void {
+    this.#commands = 0;
+    this.#errors = 0;
+  }
+
+  /** Without the library's 100 ms for early talkers: a client waits for the greeting of a submission server. */
+  override init(): void {
+    this._setListeners(() => this.connectionReady());
+  }
+
+  /** A reply of ours has its enhanced status code in its text; those of the library get one from the library. */
+  override send(code: number, data?: string | string[] | null, context?: string | false): void {
+    const own = typeof data === "string" && OWN_STATUS.test(data);
+    const shown =
+      Array.isArray(data) && !this.mayAuthenticate ? data.filter((line) => !line.startsWith("AUTH ")) : data;
+    this.phaseSinceMs = performance.now();
+    super.send(code, shown, own ? false : context);
+    this.#house.replied(code);
+    if (!PROTOCOL_ERRORS.has(code) || this.#verb === "RCPT") return;
+    this.#errors += 1;
+    if (this.#errors >= this.#house.limits.maxErrors) this.reply(replies.tooManyErrors);
+  }
+
+  override _onCommand(command: Buffer, callback?: () => void): void {
+    const ended = this._upgrading || this._closing ? undefined : this.#verdict(command);
+    if (ended === undefined) super._onCommand(command, callback);
+    else this.reply(ended);
+    if (ended === replies.tlsRequired && callback) setImmediate(callback);
+  }
+
+  /** A reply in place of the command's own. All but `tlsRequired` close the connection. */
+  #verdict(command: Buffer): Reply | undefined {
+    const continued = this._nextHandler !== false; // a line of an AUTH exchange
+    this.#verb = continued ? "AUTH" : (command.toString("latin1").split(" ", 1)[0] as string).toUpperCase();
+    this.#commands += 1;
+    if (this.#house.draining()) return replies.shuttingDown;
+    if (this.#commands > this.#house.limits.maxCommands) return replies.tooManyCommands;
+    return NEEDS_TLS.has(this.#verb) && !this.mayAuthenticate ? replies.tlsRequired : undefined;
+  }
+
+  override _resetSession(): void {
+    super._resetSession();
+    this.transaction = undefined;
+  }
+}

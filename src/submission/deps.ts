@@ -1,0 +1,38 @@
+/** What the room needs of the house. Functions are called per command or message: they must be cheap. */
+import type { SecureContextOptions } from "node:tls";
+import type { Config } from "../platform/config.ts";
+import type { Metrics } from "../platform/metrics.ts";
+import type { AuthDeps } from "./auth.ts";
+import type { Limits } from "./limits.ts";
+import type { ReceiveDeps } from "./receive.ts";
+import type { RefusalDeps } from "./refusals.ts";
+import type { SessionDeps } from "./session.ts";
+
+export type SubmissionConfig = Pick<
+  Config,
+  | "submissionHost"
+  | "submissionPort"
+  | "authCleartext"
+  | "hostname"
+  | "maxMessageBytes"
+  | "maxRecipients"
+  | "trustedProxies"
+  | "maxConnectionsPerClient"
+> &
+  Readonly<{ submissionsPort: number | null }>; // null: no port with implicit TLS; 0: a free one
+
+export type SubmissionMetrics = Pick<
+  Metrics,
+  "accepted" | "acceptedUnits" | "acceptedBytes" | "refused" | "authFailures" | "submissionReplies" | "connections"
+>;
+
+export type SubmissionDeps = Readonly<{
+  config: SubmissionConfig;
+  tls: Readonly<{ context(): SecureContextOptions }>;
+  metrics: SubmissionMetrics;
+  limits?: Partial<Limits>;
+}> &
+  Pick<AuthDeps, "authenticate"> &
+  Omit<SessionDeps, "maxRecipients" | "gate"> &
+  Omit<ReceiveDeps, "hostname" | "maxMessageBytes" | "metrics"> &
+  Omit<RefusalDeps, "metrics">;

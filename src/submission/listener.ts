@@ -1,0 +1,140 @@
+/**
+ * From the accepted socket to one that may be greeted: PROXY header, share of the client, TLS handshake.
+ *
+ * Invariant: every socket has an error handler from its first moment on; none waits longer than `openMs` for its greeting;
+ * a place of the client that was taken is given back here, unless the socket was handed over with it.
+ */
+import { createServer, type Server, type Socket } from "node:net";
+import { type SecureContext, TLSSocket } from "node:tls";
+import { replyText } from "../mail/reply.ts";
+import type { Peer } from "./connection.ts";
+import type { ConnectionCounter, Limits } from "./limits.ts";
+import { plainAddress, readProxyHeader } from "./proxy.ts";
+import { tooManyConnections } from "./replies.ts";
+
+export type ListenerOptions = Readonly<{
+  host: string;
+  port: number; // 0: a free one
+  /** Set for implicit TLS: the context in force for the next handshake. */
+  secureContext?: () => SecureContext;
+  trusted: (address: string) => boolean;
+  counter: ConnectionCounter;
+  limits: Limits;
+  /** Takes over the socket and its place in the counter. */
+  opened: (socket: Socket, peer: Peer) => void;
+}>;
+
+export interface Listener {
+  readonly port: number;
+  /** Takes no new connection and drops those that are not greeted yet. */
+  close(): void;
+}
+
+export async function listen(options: ListenerOptions): Promise<Listener> {
+  const pending = new Set<Socket>();
+  const server = createServer({ noDelay: true, keepAlive: true }, (socket) => {
+    socket.on("error", () => {}); // the session, or the close that follows, deals with it
+    pending.add(socket);
+    void open(socket, options)
+      .then((ready) => {
+        pending.delete(socket);
+        if (ready === undefined) socket.destroy();
+        else options.opened(ready.socket, ready.peer);
+      })
+      .catch(() => socket.destroy());
+  });
+  server.maxConnections = options.limits.maxConnections;
+  await listening(server, options);
+  const address = server.address();
+  return {
+    port: typeof address === "object" && address !== null ? address.port : options.port,
+    close() {
+      server.close();
+      for (const socket of pending) socket.destroy();
+    },
+  };
+}
+
+function listening(server: Server, { host, port }: ListenerOptions): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen({ host, port, backlog: 1024 }, () => {
+      server.off("error", reject);
+      server.on("error", () => {}); // e.g. out of file descriptors at one accept: the next may do
+      resolve();
+    });
+  });
+}
+
+type Ready = Readonly<{ socket: Socket; peer: Peer }>;
+
+async function open(raw: Socket, options: ListenerOptions): Promise<Ready | undefined> {
+  let top = raw; // what stands on top of the connection: a TLS socket must not lose its ground
+  const deadline = setTimeout(() => top.destroy(), options.limits.openMs);
+  try {
+    const peer = await identify(raw, options);
+    if (peer === undefined) return undefined;
+    if (!options.counter.enter(peer.address)) return await refuse(raw, options);
+    if (options.secureContext !== undefined) top = secure(raw, options.secureContext());
+    if ((top === raw || (await handshake(top))) && !top.destroyed) return { socket: top, peer };
+    options.counter.leave(peer.address);
+    return undefined;
+  } finally {
+    clearTimeout(deadline);
+  }
+}
+
+/** Over its share: told so where it can be told in clear. */
+function refuse(socket: Socket, options: ListenerOptions): Promise<undefined> {
+  if (options.secureContext !== undefined) return Promise.resolve(undefined);
+  return new Promise((resolve) => {
+    socket.end(`${tooManyConnections.code} ${replyText(tooManyConnections)}\r\n`, () => resolve(undefined));
+    socket.once("close", () => resolve(undefined));
+  });
+}
+
+async function identify(socket: Socket, { trusted }: ListenerOptions): Promise<Peer | undefined> {
+  const own = { address: plainAddress(socket.remoteAddress ?? ""), port: socket.remotePort ?? 0 };
+  if (own.address === "") return undefined;
+  if (!trusted(own.address)) return { ...own, proxied: false };
+  const client = await proxied(socket);
+  if (client === undefined) return undefined;
+  return { address: plainAddress((client ?? own).address), port: (client ?? own).port, proxied: true };
+}
+
+/** Reads the PROXY header and leaves what follows it unread. Undefined when there is none; null: the proxy itself. */
+function proxied(socket: Socket): Promise<{ address: string; port: number } | null | undefined> {
+  return new Promise((resolve) => {
+    let seen = Buffer.alloc(0);
+    const done = (client: { address: string; port: number } | null | undefined) => {
+      socket.off("readable", read);
+      resolve(client);
+    };
+    const read = () => {
+      for (let chunk = socket.read(); chunk !== null; chunk = socket.read()) seen = Buffer.concat([seen, chunk]);
+      const header = readProxyHeader(seen);
+      if (header.kind === "incomplete") return;
+      if (header.kind === "invalid") return done(undefined);
+      if (seen.length > header.length) socket.unshift(seen.subarray(header.length));
+      done(header.client);
+    };
+    socket.on("readable", read);
+    socket.once("close", () => done(undefined));
+    socket.once("end", () => done(undefined));
+  });
+}
+
+function secure(raw: Socket, secureContext: SecureContext): TLSSocket {
+  const socket = new TLSSocket(raw, { isServer: true, secureContext });
+  socket.on("error", () => {});
+  return socket;
+}
+
+/** False when the client left or spoke no TLS. */
+function handshake(socket: Socket): Promise<boolean> {
+  return new Promise((resolve) => {
+    socket.once("secure", () => resolve(true));
+    socket.once("close", () => resolve(false));
+    socket.once("error", () => resolve(false));
+  });
+}

@@ -1,0 +1,223 @@
+/**
+ * DATA: from 354 to the answer after the final dot.
+ *
+ * Invariant: 250 is said only when the message is stored and charged; a refused or failed one leaves no reservation and
+ * no part behind; nobody is told "refused" when the fault is ours.
+ * On failure: 451 while nothing is stored; no answer at all when nobody can say whether it is.
+ */
+
+import type { Readable } from "node:stream";
+import type { SendingAccount } from "../accounts/authenticate.ts";
+import { domainOf } from "../mail/address.ts";
+import { messageDate } from "../mail/date.ts";
+import type { Head } from "../mail/head.ts";
+import type { Reply } from "../mail/reply.ts";
+import { receivedField } from "../mail/trace.ts";
+import { periodAt } from "../metering/period.ts";
+import type { Clock } from "../platform/clock.ts";
+import { formatId, type MessageId, newId } from "../platform/ids.ts";
+import type { Log } from "../platform/log.ts";
+import type { Metrics } from "../platform/metrics.ts";
+import type { Charge, Gate } from "../quota/gate.ts";
+import type { Acceptance, Submission } from "../spool/message.ts";
+import type { Stage } from "../spool/stage.ts";
+import { tenant } from "./auth.ts";
+import { type Content, type ContentFault, createContent, type Received } from "./content.ts";
+import * as replies from "./replies.ts";
+import { overLimit, type Refusal, type Session, type Transaction } from "./session.ts";
+
+export type ReceiveDeps = Readonly<{
+  hostname: string;
+  maxMessageBytes: number;
+  createStage: (id: MessageId) => Stage;
+  senderAllowed: (account: SendingAccount, domain: string) => boolean | Promise<boolean>;
+  gate: Pick<Gate, "reserve" | "release">;
+  accept: (submission: Submission) => Promise<Acceptance>;
+  clock: Clock;
+  log: Log;
+  metrics: Pick<Metrics, "accepted" | "acceptedUnits" | "acceptedBytes">;
+}>;
+
+export type Answer =
+  | Readonly<{ kind: "accepted"; reply: Reply }>
+  | Readonly<{ kind: "refused"; refusal: Refusal }>
+  /** The connection is to be destroyed without a word, so that the client keeps the message. */
+  | Readonly<{ kind: "silence" }>
+  /** The client left before the end. */
+  | Readonly<{ kind: "gone" }>;
+
+/** @param received called when the final dot is there: from then on the client waits for us. */
+export async function receive(
+  stream: Readable,
+  session: Session,
+  transaction: Transaction,
+  deps: ReceiveDeps,
+  received: () => void,
+): Promise<Answer> {
+  const id = newId<MessageId>(deps.clock);
+  const content = createContent({
+    maxBytes: deps.maxMessageBytes,
+    openStage: () => deps.createStage(id),
+    compose: (head) => addedFields(head, id, session, transaction, deps),
+  });
+  let answer: Answer = refusal({ reply: replies.temporaryFailure });
+  try {
+    if (!(await collect(stream, content))) return { kind: "gone" };
+    received();
+    answer = await decide(id, await content.end(), transaction, deps);
+    return answer;
+  } finally {
+    if (answer.kind !== "accepted" && answer.kind !== "silence") await discard(content, deps.log);
+  }
+}
+
+/** False when the client left before the end. */
+function collect(stream: Readable, content: Content): Promise<boolean> {
+  return new Promise((resolve) => {
+    stream.on("data", (chunk: Buffer) => {
+      if (!content.push(chunk)) return;
+      stream.pause();
+      void content.flush().then(() => stream.resume());
+    });
+    stream.on("end", () => resolve(true));
+    stream.on("error", () => resolve(false));
+    stream.on("close", () => resolve(false));
+  });
+}
+
+/** What goes on top: our Received, then what the header lacks. */
+function addedFields(
+  head: Head,
+  id: MessageId,
+  session: Session,
+  { sender, parameters }: Transaction,
+  deps: ReceiveDeps,
+): Buffer | Reply {
+  const { hostname, clock } = deps;
+  const at = clock.now();
+  const shownId = formatId("msg", id);
+  let text = receivedField({
+    greetedAs: session.greetedAs,
+    clientAddress: session.clientAddress,
+    hostname,
+    id: shownId,
+    at,
+    tls: session.tls,
+    authenticated: true,
+    smtpUtf8: parameters.smtpUtf8,
+  });
+  if (head.from.length === 0) {
+    if (sender === "") return replies.noFrom;
+    text += `From: ${sender}\r\n`;
+  }
+  if (!head.hasDate) text += `Date: ${messageDate(at)}\r\n`;
+  if (head.messageId === null) text += `Message-ID: <${shownId}@${hostname}>\r\n`;
+  return Buffer.from(text);
+}
+
+async function decide(
+  id: MessageId,
+  received: Received | ContentFault,
+  transaction: Transaction,
+  deps: ReceiveDeps,
+): Promise<Answer> {
+  if ("about" in received) return refusal(faultRefusal(received));
+  const { account, recipients } = transaction;
+  if (!(await claimsAllowed(received.head, transaction, deps))) {
+    return refusal({ reply: replies.senderNotVerified, reason: "sender" });
+  }
+  const { masterId, subaccountId } = account;
+  const units = recipients.size;
+  const charge: Charge = { masterId, subaccountId, units, period: periodAt(account.calendar, deps.clock.now()) };
+  const reservation = await deps.gate.reserve(charge);
+  if (reservation.kind === "closed") return refusal({ reply: replies.accountClosed, reason: "account" });
+  if (reservation.kind === "over") return refusal(overLimit(reservation, units));
+  const acceptance = await deps.accept(submissionOf(id, received, transaction, charge));
+  if (acceptance.kind === "accepted") return acceptedAs(acceptance.id, received, charge, deps);
+  if (acceptance.kind === "unknown") {
+    deps.log.error({ event: "message.unknown", message: formatId("msg", id), ...tenant(account), units });
+    return { kind: "silence" };
+  }
+  await release(charge, deps);
+  if (acceptance.kind === "failed") return refusal({ reply: replies.temporaryFailure });
+  if (acceptance.kind === "closed") return refusal({ reply: replies.accountClosed, reason: "account" });
+  return refusal(overLimit({ ...acceptance, resetsAt: charge.period.end }, units));
+}
+
+function faultRefusal({ about, reply }: ContentFault): Refusal {
+  return about === "stage" ? { reply } : { reply, reason: about };
+}
+
+/** Every domain that From and Sender claim. That of the envelope was checked at MAIL. */
+async function claimsAllowed(head: Head, { account, sender }: Transaction, deps: ReceiveDeps): Promise<boolean> {
+  const checked = new Set([sender === "" ? "" : domainOf(sender)]);
+  for (const address of [...head.from, ...head.sender]) {
+    const domain = domainOf(address);
+    if (checked.has(domain)) continue;
+    checked.add(domain);
+    if (!(await deps.senderAllowed(account, domain))) return false;
+  }
+  return true;
+}
+
+function submissionOf(id: MessageId, received: Received, transaction: Transaction, charge: Charge): Submission {
+  const { head, partZero, bodyParts, sizeBytes } = received;
+  const { account, sender, parameters, recipients } = transaction;
+  return {
+    id,
+    masterId: account.masterId,
+    subaccountId: account.subaccountId,
+    credentialId: account.credentialId,
+    calendar: account.calendar,
+    period: charge.period,
+    sender,
+    recipients: [...recipients.values()],
+    units: charge.units,
+    sizeBytes,
+    partZero,
+    bodyParts,
+    headerFrom: head.from[0] ?? (sender || null),
+    headerMessageId: head.messageId,
+    subject: head.subject,
+    envelopeId: parameters.envelopeId,
+    ret: parameters.ret,
+    eightBit: parameters.eightBit || received.eightBit,
+    smtpUtf8: parameters.smtpUtf8,
+  };
+}
+
+function acceptedAs(id: MessageId, { sizeBytes }: Received, charge: Charge, deps: ReceiveDeps): Answer {
+  const { units } = charge;
+  deps.metrics.accepted.inc();
+  deps.metrics.acceptedUnits.inc(units);
+  deps.metrics.acceptedBytes.inc(sizeBytes);
+  deps.log.info({
+    event: "message.accepted",
+    message: formatId("msg", id),
+    ...tenant(charge),
+    units,
+    bytes: sizeBytes,
+  });
+  return { kind: "accepted", reply: replies.accepted(id) };
+}
+
+/** A reservation that is not given back leaves the gate too high for a while: harmless, so it fails no message. */
+async function release(charge: Charge, { gate, log }: ReceiveDeps): Promise<void> {
+  try {
+    await gate.release(charge);
+  } catch (error) {
+    log.warn({ event: "gate.release_failed", err: error }, "a reservation was not given back");
+  }
+}
+
+async function discard(content: Content, log: Log): Promise<void> {
+  try {
+    await content.discard();
+  } catch (error) {
+    log.warn({ event: "stage.discard_failed", err: error }, "parts written ahead are left to the purge");
+  }
+}
+
+function refusal(refused: Refusal): Answer {
+  return { kind: "refused", refusal: refused };
+}

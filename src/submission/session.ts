@@ -1,0 +1,121 @@
+/**
+ * MAIL and RCPT: what may be sent, by whom, to whom. Knows nothing of sockets and of smtp-server.
+ *
+ * Invariant: no transaction begins without TLS (or loopback, where allowed), AUTH, an account that may send, a sender
+ * that it may use, and something left of its limit.
+ */
+import type { Authenticator, SendingAccount } from "../accounts/authenticate.ts";
+import { domainOf, needsUtf8, parseAddress, recipientKey } from "../mail/address.ts";
+import { type MailParameters, type Parameters, readMailParameters, readRcptParameters } from "../mail/envelope.ts";
+import type { Reply } from "../mail/reply.ts";
+import { type Period, periodAt } from "../metering/period.ts";
+import type { RefusalReason } from "../metering/refusals.ts";
+import type { Clock } from "../platform/clock.ts";
+import type { Gate } from "../quota/gate.ts";
+import type { Recipient } from "../spool/message.ts";
+import * as replies from "./replies.ts";
+
+/** One connection of a client. */
+export interface Session {
+  readonly clientAddress: string;
+  readonly greetedAs: string;
+  readonly tls: boolean;
+  /** AUTH is allowed on it: TLS is on, or cleartext is allowed from this machine. */
+  readonly mayAuthenticate: boolean;
+  account: SendingAccount | undefined;
+  transaction: Transaction | undefined;
+}
+
+/** From MAIL to the end of DATA. */
+export type Transaction = {
+  /** One recipient too many was put off already: that is one refusal, however many follow. */
+  overflowed: boolean;
+} & Readonly<{
+  account: SendingAccount;
+  sender: string; // "" for <>
+  parameters: MailParameters;
+  recipients: Map<string, Recipient>; // by recipientKey
+}>;
+
+export type SessionDeps = Readonly<{
+  /** The account as it is now; from memory. */
+  sending: Authenticator["sending"];
+  senderAllowed: (account: SendingAccount, domain: string) => boolean | Promise<boolean>;
+  gate: Pick<Gate, "reserve">;
+  clock: Clock;
+  maxRecipients: number;
+}>;
+
+/** `reason` is set where the refusal is to be counted and shown to the account. */
+export type Refusal = Readonly<{ reply: Reply; reason?: RefusalReason }>;
+
+/** A command's address and parameters as they were given. */
+export type Path = Readonly<{ address: string; parameters: Parameters }>;
+
+/** Begins the session's transaction, or says why not. */
+export async function mail(session: Session, path: Path, deps: SessionDeps): Promise<Refusal | undefined> {
+  const barred = readiness(session);
+  if (barred !== undefined) return { reply: barred };
+  const sender = path.address === "" ? "" : parseAddress(path.address);
+  if (sender === undefined) return { reply: replies.badSender };
+  const read = readMailParameters(path.parameters);
+  if (read.kind === "refused") return { reply: read.reply };
+  if (needsUtf8(sender) && !read.value.smtpUtf8) return { reply: replies.utf8Needed };
+  const account = await deps.sending((session.account as SendingAccount).principal);
+  if (account.kind === "inactive") return { reply: replies.accountMayNotSend(account), reason: "account" };
+  if (account.kind === "revoked") return { reply: replies.credentialRevoked, reason: "account" };
+  session.account = account;
+  const period = periodAt(account.calendar, deps.clock.now());
+  const refusal = await permission(account, period, sender, deps);
+  if (refusal === undefined) {
+    session.transaction = { overflowed: false, account, sender, parameters: read.value, recipients: new Map() };
+  }
+  return refusal;
+}
+
+/** Why a session can't send at all yet. */
+export function readiness(session: Session): Reply | undefined {
+  if (!session.mayAuthenticate) return replies.tlsRequired;
+  return session.account === undefined ? replies.authenticationRequired : undefined;
+}
+
+async function permission(
+  account: SendingAccount,
+  period: Period,
+  sender: string,
+  deps: SessionDeps,
+): Promise<Refusal | undefined> {
+  if (sender !== "" && !(await deps.senderAllowed(account, domainOf(sender)))) {
+    return { reply: replies.senderNotVerified, reason: "sender" };
+  }
+  const { masterId, subaccountId } = account;
+  const reservation = await deps.gate.reserve({ masterId, subaccountId, period, units: 0 });
+  if (reservation.kind === "closed") return { reply: replies.accountClosed, reason: "account" };
+  if (reservation.kind === "over") return overLimit(reservation, 0);
+  return undefined;
+}
+
+export function overLimit(over: replies.Over, units: number): Refusal {
+  return { reply: replies.overLimit(over, units), reason: `quota-${over.account}` };
+}
+
+/** Adds a recipient to the transaction. One that is there already counts once; its parameters are replaced. */
+export function rcpt(session: Session, path: Path, deps: Pick<SessionDeps, "maxRecipients">): Refusal | undefined {
+  const { transaction } = session;
+  if (transaction === undefined) return { reply: readiness(session) ?? replies.needMail };
+  const address = parseAddress(path.address);
+  if (address === undefined) return { reply: replies.badRecipient };
+  const read = readRcptParameters(path.parameters);
+  if (read.kind === "refused") return { reply: read.reply };
+  if (needsUtf8(address) && !transaction.parameters.smtpUtf8) return { reply: replies.utf8Needed };
+  const { recipients } = transaction;
+  const key = recipientKey(address);
+  if (recipients.size >= deps.maxRecipients && !recipients.has(key)) {
+    const reply = replies.tooManyRecipients(deps.maxRecipients);
+    if (transaction.overflowed) return { reply };
+    transaction.overflowed = true;
+    return { reply, reason: "recipients" };
+  }
+  recipients.set(key, { address, ...read.value });
+  return undefined;
+}
