@@ -46,6 +46,23 @@ export function membersOf(fields: Fields, account: Readonly<Record<string, unkno
   return Object.fromEntries(Object.entries(fields).map(([name, { column }]) => [column, account[name] ?? null]));
 }
 
+/** The members of `patch` that differ from the account's. */
+export function changedMembers<D extends object>(fields: Fields, account: object, patch: D): Partial<D> {
+  const old = account as Record<string, unknown>;
+  const differs = ([name, value]: [string, unknown]) =>
+    name in fields && value !== undefined && JSON.stringify(value) !== JSON.stringify(old[name] ?? null);
+  return Object.fromEntries(Object.entries(patch).filter(differs)) as Partial<D>;
+}
+
+/** @throws Fault forbidden when a member is given that only somebody higher may change */
+export function requireOnly(fields: Fields, allowed: readonly string[], patch: object): void {
+  const other = Object.entries(patch).find(([name, value]) => value !== undefined && !allowed.includes(name));
+  if (other === undefined) return;
+  const column = fields[other[0]]?.column ?? other[0];
+  const detail = `This account may not change ${column} itself.`;
+  throw new Fault("forbidden", detail, [{ pointer: `/${column}`, detail }]);
+}
+
 export function orNull(rule: Rule): Rule {
   return (value) => (value === null ? undefined : rule(value));
 }
