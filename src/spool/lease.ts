@@ -25,13 +25,13 @@ export async function renew(
   return new Set(rows.map((row) => row.message_id));
 }
 
-/** Gives back what has not begun: due at once for anybody, and the attempt is not counted. */
-export async function release(pool: Pool, owner: number, tasks: readonly Task[]): Promise<void> {
+/** Gives back what was not tried: due for anybody after `delayMs`, and the attempt is not counted. */
+export async function release(pool: Pool, owner: number, tasks: readonly Task[], delayMs: number): Promise<void> {
   await pool.query(
-    `update queue q set due_at = pm_now(), owner = null, attempt = q.attempt - 1
+    `update queue q set due_at = pm_now() + make_interval(secs => $4::float8), owner = null, attempt = q.attempt - 1
        from unnest($1::uuid[], $2::int[]) held (id, attempt)
       where q.message_id = held.id and q.attempt = held.attempt and q.owner = $3`,
-    [...columns(tasks), owner],
+    [...columns(tasks), owner, delayMs / 1000],
   );
 }
 

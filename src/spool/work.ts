@@ -13,7 +13,7 @@ export function deliverySpool(pool: Pool, owner: number, lifetimeMs: number, clo
     claim: (asked: { leaseMs: number; limit: number; perTenant: number; cursor: SubaccountId }): Promise<Claimed> =>
       claim(pool, { owner, ...asked }),
     renew: (tasks: readonly Task[], leaseMs: number) => renew(pool, owner, tasks, leaseMs),
-    release: (tasks: readonly Task[]) => release(pool, owner, tasks),
+    release: (tasks: readonly Task[], delayMs: number) => release(pool, owner, tasks, delayMs),
     settle: (results: readonly Result[]) => settle(pool, owner, results, lifetimeMs, clock),
     readBody: (task: Pick<Task, "id" | "bodyParts">) => readBody(pool, task.id, task.bodyParts),
   };

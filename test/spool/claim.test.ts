@@ -150,7 +150,7 @@ test("leases are renewed for those who still hold them, and given back without c
   const { tasks } = await take();
   expect(await renew(database.pool, 1, tasks, 60_000)).toEqual(new Set(tasks.map((t) => t.id)));
   expect(await renew(database.pool, 2, tasks, 60_000)).toEqual(new Set());
-  await release(database.pool, 1, tasks);
+  await release(database.pool, 1, tasks, 0);
   expect((await take()).tasks[0]?.attempt).toBe(1);
 });
 
