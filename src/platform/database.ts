@@ -93,10 +93,10 @@ export async function checkDurability(db: Db): Promise<void> {
     select name, setting from pg_settings where name in ('fsync', 'full_page_writes', 'synchronous_commit')`.execute(
     db,
   );
-  const bad = rows.filter((row) => row.setting === "off" || row.setting === "local");
+  const bad = rows.filter((row) => row.setting === "off");
   if (bad.length === 0) return;
   const named = bad.map((row) => `${row.name} = ${row.setting}`).join(", ");
-  throw new Fault("unavailable", `PostgreSQL may lose accepted mail: ${named}. Set it to on (synchronous_commit too).`);
+  throw new Fault("unavailable", `PostgreSQL may lose accepted mail: ${named}. Set it to on.`);
 }
 
 /** Postgres's clock decides the period: a node that is more than 5 s off would show and report another truth. */

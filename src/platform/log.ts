@@ -1,9 +1,21 @@
-/** One JSON line per event on standard error. Secrets are redacted by name wherever they stand. */
+/** One JSON line per event on standard error. Secrets are redacted by name wherever they stand, and by shape in texts. */
 import { destination, type Logger, pino } from "pino";
 
 export type Log = Logger;
 
-const secrets = ["password", "secret", "key", "token", "authorization", "api_key", "operator_key"];
+const secretNames = new Set([
+  "password",
+  "secret",
+  "key",
+  "token",
+  "authorization",
+  "api_key",
+  "operator_key",
+  "cookie",
+]);
+const CENSORED = "[redacted]";
+/** Deeper than this a value is not a log field but an accident. */
+const MAX_DEPTH = 6;
 
 export function createLog(level: string, stream: NodeJS.WritableStream | number = 2): Log {
   return pino(
@@ -13,8 +25,44 @@ export function createLog(level: string, stream: NodeJS.WritableStream | number 
       messageKey: "message",
       timestamp: () => `,"time":"${new Date().toISOString()}"`,
       formatters: { level: (label) => ({ level: label }) },
-      redact: { paths: secrets.flatMap((name) => [name, `*.${name}`]), censor: "[redacted]" },
+      redact: { paths: [...secretNames], censor: CENSORED }, // what a child logger holds
+      hooks: {
+        logMethod(given, method) {
+          method.apply(this, given.map((one) => redact(one, 0)) as Parameters<typeof method>);
+        },
+      },
     },
     typeof stream === "number" ? destination({ fd: stream, sync: false }) : (stream as never),
   );
+}
+
+function redactFields(fields: object, depth: number): Record<string, unknown> {
+  const shown: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(fields)) {
+    shown[name] = secretNames.has(name.toLowerCase()) && value !== null ? CENSORED : redact(value, depth);
+  }
+  return shown;
+}
+
+function redact(value: unknown, depth: number): unknown {
+  if (typeof value === "string") return redactText(value);
+  if (typeof value !== "object" || value === null || value instanceof Date) return value;
+  if (depth >= MAX_DEPTH) return "[deep]";
+  if (value instanceof Error) return redactFields(describeError(value), depth + 1);
+  if (ArrayBuffer.isView(value)) return `[${value.byteLength} bytes]`;
+  if (Array.isArray(value)) return value.map((item) => redact(item, depth + 1));
+  return redactFields(value, depth + 1);
+}
+
+function describeError(error: Error): object {
+  const { code } = error as { code?: unknown };
+  return { name: error.name, message: error.message, ...(code === undefined ? {} : { code }), stack: error.stack };
+}
+
+/** Our keys, and passwords in URLs. */
+function redactText(text: string): string {
+  if (!text.includes("pm_") && !text.includes("://")) return text;
+  return text
+    .replace(/\bpm_(op|live|test)_[A-Za-z0-9_-]+/g, `pm_$1_${CENSORED}`)
+    .replace(/(\w+:\/\/[^\s/:@]*):[^\s/@]+@/g, `$1:${CENSORED}@`);
 }

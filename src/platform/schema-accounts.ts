@@ -108,3 +108,6 @@ export type IdempotencyTable = {
 };
 
 export type NodeTable = { id: Generated<NodeId>; hostname: string; pid: number; started_at: Date; seen_at: Date };
+
+/** Unlogged: empty after a crash. */
+export type LockoutTable = { key: Buffer; failures: number; locked_until: Date | null; expires_at: Date };

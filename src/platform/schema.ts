@@ -4,6 +4,7 @@ import type {
   AuditEntryTable,
   CredentialTable,
   IdempotencyTable,
+  LockoutTable,
   MasterTable,
   NodeTable,
   SubaccountTable,
@@ -18,6 +19,7 @@ import type {
   UsageTable,
 } from "./schema-metering.ts";
 import type {
+  AccountEventTable,
   BodyTable,
   CapturedTable,
   DomainGrantTable,
@@ -39,6 +41,7 @@ export type Schema = {
   api_key: ApiKeyTable;
   audit_entry: AuditEntryTable;
   idempotency: IdempotencyTable;
+  lockout: LockoutTable;
   node: NodeTable;
   usage: UsageTable;
   usage_entry: UsageEntryTable;
@@ -54,6 +57,7 @@ export type Schema = {
   hold: HoldTable;
   in_doubt: InDoubtTable;
   event: EventTable;
+  account_event: AccountEventTable;
   sender_domain: SenderDomainTable;
   domain_grant: DomainGrantTable;
   captured: CapturedTable;

@@ -1,5 +1,5 @@
 /** Once per run: one PostgreSQL with a migrated template, which each test file copies. */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestProject } from "vitest/node";
@@ -16,7 +16,8 @@ declare module "vitest" {
 }
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const folder = mkdtempSync(join(tmpdir(), "postmeter-test-"));
+  sweep();
+  const folder = mkdtempSync(join(tmpdir(), `postmeter-test-${process.pid}-`));
   const embedded = await startEmbedded(folder, silentLog, ["shared_buffers=64MB", "max_wal_size=512MB"]);
   await using admin = openDatabase({ url: embedded.url, max: 1 });
   await admin.pool.query(`create database ${TEMPLATE}`);
@@ -29,4 +30,29 @@ export default async function setup(project: TestProject): Promise<() => Promise
     await embedded[Symbol.asyncDispose]();
     rmSync(folder, { recursive: true, force: true });
   };
+}
+
+/** A run that was killed leaves its server behind: it is ended by its own process number. */
+function sweep(): void {
+  for (const name of readdirSync(tmpdir())) {
+    const pid = /^postmeter-test-(\d+)-/.exec(name)?.[1];
+    if (pid === undefined || lives(Number(pid))) continue;
+    const folder = join(tmpdir(), name);
+    try {
+      const server = Number(readFileSync(join(folder, "postgres", "postmaster.pid"), "utf8").split("\n")[0]);
+      if (readFileSync(`/proc/${server}/cmdline`, "utf8").includes(folder)) process.kill(server, "SIGQUIT");
+    } catch {
+      // it has ended
+    }
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function lives(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -1,0 +1,70 @@
+import { Writable } from "node:stream";
+import { expect, test } from "vitest";
+import { createLog, type Log } from "../../src/platform/log.ts";
+
+function logged(use: (log: Log) => void): Record<string, unknown>[] {
+  const lines: string[] = [];
+  const stream = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      lines.push(String(chunk));
+      done();
+    },
+  });
+  use(createLog("debug", stream));
+  return lines.map((line) => JSON.parse(line));
+}
+
+test("an event is one JSON line with its level and time", () => {
+  const [line] = logged((log) => log.info({ event: "message.accepted", message_id: "msg_1", units: 2 }));
+  expect(line).toEqual({
+    level: "info",
+    time: expect.stringMatching(/^\d{4}-.*Z$/),
+    event: "message.accepted",
+    message_id: "msg_1",
+    units: 2,
+  });
+});
+
+test("a secret is redacted by its name, at any depth and in any spelling of case", () => {
+  const secret = "hunter2";
+  const fields = {
+    password: secret,
+    Authorization: secret,
+    user: { secret, keys: [{ key: secret }, { api_key: secret }] },
+    a: { b: { c: { token: secret } } },
+  };
+  const lines = logged((log) => {
+    log.info(fields);
+    log.child({ token: secret }).info({ event: "child" });
+  });
+  expect(JSON.stringify(lines)).not.toContain(secret);
+  expect(lines[0]).toMatchObject({ password: "[redacted]", a: { b: { c: { token: "[redacted]" } } } });
+});
+
+test("our keys and passwords in URLs are redacted wherever a text holds them", () => {
+  const lines = logged((log) => {
+    log.warn({
+      event: "upstream.failed",
+      route: "smtp://app:hunter2@mail.example:587",
+      note: "key pm_live_abc234 was refused",
+    });
+    log.error({ event: "failed", error: new Error("connect postgresql://u:hunter2@db.example/x") });
+    log.error({ err: new Error("bad pm_op_hunter2") });
+  });
+  expect(JSON.stringify(lines)).not.toMatch(/hunter2|abc234/);
+  expect(lines[0]).toMatchObject({
+    route: "smtp://app:[redacted]@mail.example:587",
+    note: "key pm_live_[redacted] was refused",
+  });
+});
+
+test("bytes are counted, not written, and a circle ends", () => {
+  const circle: Record<string, unknown> = { event: "odd", bytes: Buffer.from("secret content") };
+  circle.self = circle;
+  const [line] = logged((log) => log.info(circle));
+  expect(line?.bytes).toBe("[14 bytes]");
+});
+
+test("what is below the level costs nothing and writes nothing", () => {
+  expect(logged((log) => log.trace({ event: "hidden" }))).toEqual([]);
+});

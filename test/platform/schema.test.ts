@@ -1,0 +1,32 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { sql } from "kysely";
+import { expect, test } from "vitest";
+import { testDatabase } from "../support/database.ts";
+import { root } from "../support/source-files.ts";
+
+/** Table -> columns, as the types of schema-*.ts name them. */
+function typed(): Record<string, string[]> {
+  const read = (name: string) => readFileSync(join(root, "src", "platform", `${name}.ts`), "utf8");
+  const main = read("schema");
+  const files = [...main.matchAll(/from "\.\/(schema-[a-z]+)\.ts"/g)].map((match) => read(match[1]!)).join("\n");
+  const tables = [...main.slice(main.indexOf("export type Schema")).matchAll(/^ {2}(\w+): (\w+);/gm)];
+  return Object.fromEntries(
+    tables.map(([, table = "", type = ""]) => {
+      const body = new RegExp(`export type ${type} = \\{([^]*?)\\};?\\n(?=\\n|$)`).exec(`${files}\n`)?.[1] ?? "";
+      return [table, [...body.matchAll(/(?:^|[\n;{])\s*(\w+)\??:/g)].map((match) => match[1]!).sort()];
+    }),
+  );
+}
+
+test("the types name exactly the tables and columns that the migrations make", async () => {
+  await using database = await testDatabase();
+  const { rows } = await sql<{ table: string; columns: string[] }>`
+    select c.relname as "table", array_agg(a.attname::text order by a.attname::text collate "C") as columns
+      from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+     where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p', 'v') and not c.relispartition
+       and c.relname not in ('migration', 'kysely_migration_lock')
+     group by c.relname`.execute(database.db);
+  expect(rows.length).toBeGreaterThan(20);
+  expect(typed()).toEqual(Object.fromEntries(rows.map(({ table, columns }) => [table, columns])));
+});
