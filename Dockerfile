@@ -18,7 +18,7 @@ COPY package.json LICENSE ./
 COPY config ./config
 COPY migrations ./migrations
 COPY src ./src
-RUN ln -s /app/src/main.ts /usr/local/bin/postmeter \
+RUN chmod 0755 /app/src/main.ts && ln -s /app/src/main.ts /usr/local/bin/postmeter \
     && install -d -o node -g node -m 0700 /var/lib/postmeter
 USER node
 VOLUME /var/lib/postmeter
