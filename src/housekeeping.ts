@@ -1,0 +1,44 @@
+/** The background jobs of a node: what runs when, and which room's function it calls. */
+import { notifyAlert } from "./alerts/notify.ts";
+import { purgeCaptured } from "./delivery/captured.ts";
+import { createTxtLookup } from "./domains/lookup.ts";
+import { recheckDomains } from "./domains/recheck.ts";
+import { closeDue } from "./metering/close.ts";
+import { forgetRefusals } from "./metering/forget-refusals.ts";
+import { forgetKeys } from "./platform/idempotency.ts";
+import { startJobs, type Tasks } from "./platform/jobs.ts";
+import { ensurePartitions } from "./platform/partitions.ts";
+import { reconcile } from "./quota/reconcile.ts";
+import type { House } from "./serve.ts";
+import { purge } from "./spool/purge.ts";
+
+/** minute hour day month weekday, UTC. A run that is late or repeated is harmless. */
+const crontab = `
+* * * * * reconcile
+* * * * * statements
+*/10 * * * * purge
+17 * * * * partitions
+*/30 * * * * recheck_domains
+`;
+
+export function startHousekeeping(house: House): Promise<AsyncDisposable> {
+  const { config, clock, log, metrics, database, gate } = house;
+  const { db } = database;
+  const tasks: Tasks = {
+    alert: (payload) => notifyAlert(db, payload, { clock, config }),
+    reconcile: async () => void (await reconcile({ database, gate, metrics, log })),
+    statements: async () => void (await closeDue(db, { clock })),
+    partitions: async () => void (await ensurePartitions(db)),
+    recheck_domains: async () =>
+      void (await recheckDomains({ db, clock, log, lookup: createTxtLookup(config.dnsServers) })),
+    async purge() {
+      const { retentionBodiesMs: bodiesMs, retentionMessagesMs: messagesMs, retentionEventsMs: eventsMs } = config;
+      const purged = await purge(db, { bodiesMs, messagesMs, eventsMs });
+      log.info({ event: "spool.purged", ...purged });
+      await purgeCaptured(db, messagesMs);
+      await forgetRefusals(db, eventsMs);
+      await forgetKeys(db);
+    },
+  };
+  return startJobs({ database, tasks, crontab, log, metrics });
+}

@@ -1,0 +1,163 @@
+/** The whole program as a child process, and clients of it. Ended with the test file, by its own handle. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { createTransport } from "nodemailer";
+import { afterAll } from "vitest";
+
+export type Ports = Readonly<{ submission: number; submissions: number; http: number }>;
+
+export type Relay = Readonly<{
+  ports: Ports;
+  operatorKey: string;
+  child: ChildProcess;
+  /** Lines of the log so far. */
+  log: readonly Record<string, unknown>[];
+  /** Calls the API. `key`: the operator's unless told. */
+  call(method: string, path: string, body?: unknown, told?: CallOptions): Promise<Answer>;
+  /** Resolves to the exit code. */
+  stop(signal?: NodeJS.Signals): Promise<number | null>;
+}>;
+
+export type CallOptions = Readonly<{ key?: string; headers?: Record<string, string> }>;
+// biome-ignore lint/suspicious/noExplicitAny: answers of the API are read by their documented members
+export type Answer = Readonly<{ status: number; headers: Headers; body: any; text: string }>;
+
+export type RelayOptions = Readonly<{
+  databaseUrl: string;
+  redisUrl?: string;
+  env?: Record<string, string>;
+  roles?: string;
+}>;
+
+const program = join(import.meta.dirname, "..", "..", "src", "main.ts");
+
+/** `postmeter serve` on free ports; resolves when it is ready. */
+export async function startRelay(options: RelayOptions): Promise<Relay> {
+  const operatorKey = `pm_op_${randomBytes(20).toString("hex")}`;
+  const folder = mkdtempSync(join(tmpdir(), "postmeter-relay-"));
+  const env = {
+    POSTMETER_DATABASE_URL: options.databaseUrl,
+    POSTMETER_REDIS_URL: options.redisUrl ?? "",
+    POSTMETER_DATA_DIR: folder,
+    POSTMETER_SUBMISSION_PORT: "0",
+    POSTMETER_SUBMISSIONS_PORT: "0",
+    POSTMETER_HTTP_PORT: "0",
+    POSTMETER_UPSTREAM_URL: "capture:",
+    POSTMETER_OPERATOR_KEY: operatorKey,
+    POSTMETER_SECRET: randomBytes(32).toString("base64"),
+    POSTMETER_HOSTNAME: "relay.example",
+    POSTMETER_AUTH_CLEARTEXT: "loopback",
+    ...options.env,
+  };
+  const args = [program, "serve", ...(options.roles === undefined ? [] : ["--roles", options.roles])];
+  const child = spawn(process.execPath, args, {
+    env: { PATH: process.env.PATH, ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const ended = new Promise<number | null>((resolve) => child.once("exit", resolve));
+  const log: Record<string, unknown>[] = [];
+  const errors: string[] = [];
+  createInterface({ input: child.stderr }).on("line", (line) => {
+    errors.push(line);
+    if (line.startsWith("{")) log.push(JSON.parse(line));
+  });
+  const stop = async (signal: NodeJS.Signals = "SIGTERM") => {
+    if (child.exitCode === null && child.signalCode === null) child.kill(signal);
+    return ended;
+  };
+  afterAll(async () => {
+    await stop("SIGKILL");
+    rmSync(folder, { recursive: true, force: true });
+  });
+  const ports = await ready(child, ended, errors);
+  return { ports, operatorKey, child, log, stop, call: caller(`http://127.0.0.1:${ports.http}`, operatorKey) };
+}
+
+function ready(child: ChildProcess, ended: Promise<number | null>, errors: readonly string[]): Promise<Ports> {
+  return new Promise((resolve, reject) => {
+    void ended.then((code) => reject(new Error(`the relay ended with ${code}:\n${errors.join("\n")}`)));
+    createInterface({ input: child.stdout as NodeJS.ReadableStream }).on("line", (line) => {
+      if (line.includes('"postmeter.ready"')) resolve(JSON.parse(line).ports);
+    });
+  });
+}
+
+function caller(base: string, operatorKey: string): Relay["call"] {
+  return async (method, path, body, told = {}) => {
+    const response = await fetch(base + path, {
+      method,
+      headers: {
+        authorization: `Bearer ${told.key ?? operatorKey}`,
+        ...(body === undefined ? {} : { "content-type": "application/json" }),
+        ...told.headers,
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    const text = await response.text();
+    const json = response.headers.get("content-type")?.includes("json") === true;
+    return { status: response.status, headers: response.headers, text, body: json ? JSON.parse(text) : undefined };
+  };
+}
+
+export type Tenant = Readonly<{
+  masterId: string;
+  masterKey: string;
+  subaccountId: string;
+  username: string;
+  password: string;
+}>;
+
+/** A master (any sender) with one subaccount. */
+export async function createTenant(
+  relay: Relay,
+  told: { limit?: number | null; allowance?: number | null; overage?: "block" | "bill" } = {},
+): Promise<Tenant> {
+  const master = await relay.call("POST", "/v1/masters", {
+    name: "Acme Hosting",
+    allowance: told.allowance ?? null,
+    overage: told.overage ?? "block",
+    notification_emails: ["ops@acme.example"],
+    sender_policy: "any",
+  });
+  if (master.status !== 201) throw new Error(`no master: ${master.text}`);
+  const masterKey = master.body.api_key.key;
+  const subaccount = await relay.call(
+    "POST",
+    "/v1/subaccounts",
+    { name: "Corner Shop", monthly_limit: told.limit === undefined ? 100 : told.limit },
+    { key: masterKey },
+  );
+  if (subaccount.status !== 201) throw new Error(`no subaccount: ${subaccount.text}`);
+  const { username, password } = subaccount.body.credential;
+  return { masterId: master.body.id, masterKey, subaccountId: subaccount.body.id, username, password };
+}
+
+/** nodemailer as an application would use it, over STARTTLS. */
+export function mailer(relay: Relay, tenant: Pick<Tenant, "username" | "password">, pool = false) {
+  return createTransport({
+    host: "127.0.0.1",
+    port: relay.ports.submission,
+    auth: { user: tenant.username, pass: tenant.password },
+    tls: { rejectUnauthorized: false },
+    ...(pool ? { pool: true as const, maxConnections: 5 } : {}),
+  } as Parameters<typeof createTransport>[0]);
+}
+
+/** Asks again until the answer is there; the deadline only ends a test that would fail anyway. */
+export async function eventually<T>(
+  ask: () => Promise<T | undefined | false>,
+  what: string,
+  deadlineMs = 20_000,
+): Promise<T> {
+  const end = Date.now() + deadlineMs;
+  for (;;) {
+    const answer = await ask();
+    if (answer !== undefined && answer !== false) return answer;
+    if (Date.now() > end) throw new Error(`it never came to this: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
