@@ -67,31 +67,6 @@ end $$;
 create trigger grants_tell after insert on domain_grant referencing new table as changed for each statement execute function tell_grants();
 create trigger withdrawals_tell after delete on domain_grant referencing old table as changed for each statement execute function tell_grants();
 
--- A suspended account's queue is held: accepted mail waits, its lifetime runs on.
-create function hold_of_subaccount() returns trigger language plpgsql as $$
-begin
-  if new.suspended_at is not null then
-    insert into hold values (new.id, 'suspended', pm_now()) on conflict do nothing;
-  else
-    delete from hold h using master m where h.subaccount_id = new.id and h.reason = 'suspended' and m.id = new.master_id and m.suspended_at is null;
-  end if;
-  return null;
-end $$;
-create trigger subaccount_holds after update on subaccount for each row
-  when ((old.suspended_at is null) <> (new.suspended_at is null)) execute function hold_of_subaccount();
-
-create function hold_of_master() returns trigger language plpgsql as $$
-begin
-  if new.suspended_at is not null then
-    insert into hold select s.id, 'suspended', pm_now() from subaccount s where s.master_id = new.id on conflict do nothing;
-  else
-    delete from hold h using subaccount s where h.subaccount_id = s.id and h.reason = 'suspended' and s.master_id = new.id and s.suspended_at is null;
-  end if;
-  return null;
-end $$;
-create trigger master_holds after update on master for each row
-  when ((old.suspended_at is null) <> (new.suspended_at is null)) execute function hold_of_master();
-
 -- A proof that is no longer found: the domain stays verified for a time of grace.
 alter table sender_domain add column failing_since timestamptz;
 create index sender_domain_by_check on sender_domain (checked_at) where state = 'verified';
