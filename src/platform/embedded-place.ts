@@ -10,7 +10,6 @@ import {
   existsSync,
   mkdirSync,
   readdirSync,
-  readFileSync,
   realpathSync,
   renameSync,
   rmSync,
@@ -18,7 +17,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { embeddedBinaries } from "./embedded-binaries.ts";
+import { type Binaries, embeddedBinaries, linkLibraries } from "./embedded-binaries.ts";
 import { canReach, embeddedUser, type RunAs } from "./embedded-user.ts";
 import { Fault } from "./errors.ts";
 import type { Log } from "./log.ts";
@@ -43,7 +42,7 @@ export function findPlace(dataDir: string, log: Log, outside = OUTSIDE): Place {
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   const inside = join(dataDir, "postgres");
   const user = embeddedUser(inside);
-  const native = reachableBinaries(embeddedBinaries(), user, outside, log);
+  const native = usableBinaries(embeddedBinaries(), user, user.uid === undefined ? dataDir : outside, log);
   // To be passed through by the database's user, not listed; what is secret inside has its own mode.
   if (user.uid !== undefined && user.uid !== 0) chmodSync(dataDir, 0o711);
   if (!existsSync(inside) && !canReach(dataDir, user)) placeOutside(inside, outside, log);
@@ -90,16 +89,16 @@ function placeOutside(link: string, outside: string, log: Log): void {
   });
 }
 
-/** The programs, copied once per version when the user can't reach them where npm put them. */
-function reachableBinaries(native: string, user: RunAs, outside: string, log: Log): string {
-  if (canReach(join(native, "bin", "postgres"), user)) return native;
-  const { version } = JSON.parse(readFileSync(join(native, "..", "package.json"), "utf8")) as { version: string };
-  const copy = join(outside, `postgresql-${version}`);
+/** The programs, copied once per version when the user can't reach them, or complete them, where npm put them. */
+function usableBinaries({ folder, version, complete }: Binaries, user: RunAs, home: string, log: Log): string {
+  if (complete && canReach(join(folder, "bin", "postgres"), user)) return folder;
+  const copy = join(home, `postgresql-${version}`);
   if (!existsSync(copy)) {
-    mkdirSync(outside, { recursive: true, mode: 0o755 });
+    mkdirSync(home, { recursive: true, mode: 0o755 });
     const fresh = `${copy}.${process.pid}`;
-    cpSync(native, fresh, { recursive: true, verbatimSymlinks: true });
+    cpSync(folder, fresh, { recursive: true, verbatimSymlinks: true });
     openToAll(fresh);
+    linkLibraries(fresh);
     try {
       renameSync(fresh, copy);
     } catch {

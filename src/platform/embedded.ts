@@ -22,6 +22,8 @@ const PRESENCE_LOCK = 7_221_100_002;
 const START_TIMEOUT_MS = 60_000;
 /** Starts that ended before anybody could connect. */
 const MAX_FAILED_STARTS = 3;
+/** Sessions of a server that was killed go on for a moment; the next one waits for their end. */
+const STILL_ENDING = /shared memory block .*still in use|lock file .* already exists/;
 
 /** `settings`: further `name=value` of PostgreSQL, used when this call starts it. */
 export async function startEmbedded(dataDir: string, log: Log, settings: readonly string[] = []): Promise<Embedded> {
@@ -74,7 +76,7 @@ async function startOrJoin(place: Place, settings: readonly string[], unwanted: 
     if (client !== undefined) return client;
     if (unwanted()) throw new Fault("unavailable", "The embedded PostgreSQL is not wanted any more.");
     const ended = child !== undefined && hasEnded(child);
-    if (ended) failed++;
+    if (ended && !STILL_ENDING.test(lastWords(place))) failed++;
     if (failed >= MAX_FAILED_STARTS || Date.now() > deadline) {
       throw new Fault(
         "unavailable",

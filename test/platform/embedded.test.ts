@@ -115,7 +115,7 @@ test("a second instance on one data folder is told who holds it; after a kill th
 test("a server that dies while it is used is started again", async () => {
   const embedded = await start();
   const pid = embedded.pid()!;
-  process.kill(pid, "SIGQUIT");
+  process.kill(pid, "SIGKILL");
   await expect
     .poll(() => ask<{ n: number }>(embedded.url, "select 1 as n").catch(() => undefined), { timeout: 20_000 })
     .toEqual({ n: 1 });
