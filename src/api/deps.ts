@@ -11,7 +11,7 @@ import type { Keyring } from "../platform/secrets.ts";
 /** Names what is not well; empty when all is. It does not ask Redis: acceptance goes on without it. */
 export type Readiness = () => Promise<readonly string[]>;
 
-export type ApiConfig = Pick<Config, "httpHost" | "httpPort" | "metricsPort" | "trustedProxies">;
+export type ApiConfig = Pick<Config, "httpHost" | "httpPort" | "metricsPort" | "trustedProxies" | "dnsServers">;
 
 export type Deps = Readonly<{
   db: Db;

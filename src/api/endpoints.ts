@@ -1,25 +1,35 @@
 /** Every endpoint there is. */
+import { accountEndpoints } from "./account.ts";
+import { auditEndpoints } from "./audit.ts";
 import { capturedEndpoints } from "./captured.ts";
 import { credentialEndpoints } from "./credentials.ts";
 import type { Deps } from "./deps.ts";
+import { domainEndpoints } from "./domains.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { eventEndpoints } from "./events.ts";
+import { grantEndpoints } from "./grants.ts";
 import { keyEndpoints } from "./keys.ts";
 import { masterEndpoints } from "./masters.ts";
 import { messageEndpoints } from "./messages.ts";
 import { queueEndpoints } from "./queue.ts";
 import { statementEndpoints } from "./statements.ts";
 import { subaccountEndpoints } from "./subaccounts.ts";
+import { transitionEndpoints } from "./transitions.ts";
 import { usageEndpoints } from "./usage.ts";
 
 const rooms = [
   masterEndpoints,
+  accountEndpoints,
   subaccountEndpoints,
+  transitionEndpoints,
+  domainEndpoints,
+  grantEndpoints,
   credentialEndpoints,
   keyEndpoints,
   usageEndpoints,
   messageEndpoints,
   eventEndpoints,
+  auditEndpoints,
   statementEndpoints,
   queueEndpoints,
   capturedEndpoints,

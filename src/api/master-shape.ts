@@ -39,14 +39,6 @@ export const masterChange = z
   })
   .openapi("MasterChange");
 
-/** What a master may change of itself. */
-export const ownMasterChange = masterChange.pick({
-  name: true,
-  notification_emails: true,
-  alert_thresholds: true,
-  strict_allocation: true,
-});
-
 const calendarShape = { anchor_day: z.int(), time_zone: z.string() };
 
 export const masterShape = z

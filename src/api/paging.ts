@@ -14,22 +14,25 @@ export type Paging = Readonly<{
   after: readonly CursorValue[] | undefined;
   /** `position`: what the cursor of a row holds. */
   page<Row, T>(rows: readonly Row[], show: (row: Row) => T, position: (row: Row) => readonly CursorValue[]): Page<T>;
+  /** Of a list that says itself where the next page starts. */
+  cut<T>(found: Readonly<{ next: readonly CursorValue[] | null }>, shown: T[]): Page<T>;
 }>;
 
 export function pagingOf({ keyring }: Pick<Deps, "keyring">, call: Pick<Call, "list"> & { query: PageQuery }): Paging {
   const { limit = DEFAULT_LIMIT, cursor } = call.query;
+  const cut = <T>({ next }: Readonly<{ next: readonly CursorValue[] | null }>, data: T[]): Page<T> => ({
+    data,
+    has_more: next !== null,
+    next_cursor: next === null ? null : encodeCursor(keyring, call.list, next),
+  });
   return {
     limit,
     after: cursor === undefined ? undefined : decodeCursor(keyring, call.list, cursor),
+    cut,
     page(rows, show, position) {
       const shown = rows.slice(0, limit);
       const last = shown.at(-1);
-      const more = rows.length > limit && last !== undefined;
-      return {
-        data: shown.map(show),
-        has_more: more,
-        next_cursor: more ? encodeCursor(keyring, call.list, position(last)) : null,
-      };
+      return cut({ next: rows.length > limit && last !== undefined ? position(last) : null }, shown.map(show));
     },
   };
 }

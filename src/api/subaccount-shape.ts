@@ -15,16 +15,11 @@ const metadataField = field
   .ruled(z.record(z.string(), z.unknown()), metadata)
   .openapi({ type: "object", additionalProperties: true, description: "Your own; at most 16384 characters as JSON." });
 
-/** What both may change. */
-const ownMembers = {
+const details = {
   owner_name: field.line(200).nullable().optional(),
   owner_email: field.email.nullable().optional(),
   language: field.language.nullable().optional(),
   time_zone: field.timeZone.nullable().optional(),
-};
-
-const details = {
-  ...ownMembers,
   slug: field.ruled(z.string(), slug).optional(),
   notification_emails: field.notificationEmails.nullable().optional(),
   alert_thresholds: field.alertThresholds.nullable().optional(),
@@ -52,9 +47,6 @@ export const newSubaccount = z
 export const subaccountChange = z
   .strictObject({ name: field.line(200).optional(), monthly_limit: monthlyLimit.optional(), ...details })
   .openapi("SubaccountChange");
-
-/** What a subaccount may change of itself. */
-export const ownSubaccountChange = z.strictObject(ownMembers);
 
 const mastersOnly = {
   name: z.string().optional(),

@@ -1,17 +1,23 @@
 /** Subaccounts: created, listed, shown, changed. */
 import { z } from "@hono/zod-openapi";
 import type { Subaccount } from "../accounts/account.ts";
+import { changeSubaccount } from "../accounts/change-subaccount.ts";
 import { createSubaccount } from "../accounts/create-subaccount.ts";
 import { findSubaccount } from "../accounts/find.ts";
+import { listSubaccounts, subaccountSorts } from "../accounts/list-subaccounts.ts";
 import type { Principal } from "../accounts/principal.ts";
+import { shownStates } from "../accounts/states.ts";
 import { subaccountFields } from "../accounts/subaccount-fields.ts";
 import { readUsages } from "../metering/usage.ts";
 import type { Db } from "../platform/database.ts";
 import type { Deps } from "./deps.ts";
 import { detailsOf } from "./details.ts";
-import { type Answer, type Endpoint, endpoint, everyone } from "./endpoint.ts";
-import { idParams, showId, shownId } from "./fields.ts";
-import { newSubaccount, showSubaccount, subaccountShape } from "./subaccount-shape.ts";
+import { type Endpoint, endpoint, everyone, owners } from "./endpoint.ts";
+import { expectVersion } from "./etag.ts";
+import { idField, idParams, line, listOf, showId, shownId } from "./fields.ts";
+import { flagParam, numberParam, searchParams, someOf, sortParam } from "./list-params.ts";
+import { pagingOf } from "./paging.ts";
+import { newSubaccount, showSubaccount, subaccountChange, subaccountShape } from "./subaccount-shape.ts";
 
 const tag = "Subaccounts";
 
@@ -25,10 +31,10 @@ const createdShape = subaccountShape
   .openapi("CreatedSubaccount");
 
 export function subaccountEndpoints(deps: Deps): Endpoint[] {
-  return [create(deps), show(deps)];
+  return [create(deps), list(deps), show(deps), change(deps)];
 }
 
-/** With the usage of the running period, read in the same transaction. */
+/** As the principal may see it, with the usage of the running period. */
 export async function shownSubaccount(
   db: Db,
   principal: Principal,
@@ -66,6 +72,47 @@ function create(deps: Deps): Endpoint {
   );
 }
 
+const listQuery = z.strictObject({
+  state: someOf(shownStates).optional(),
+  plan: line(100).optional(),
+  used_percent_gte: numberParam(1_000_000).optional().openapi({ description: "Of limit and top-ups." }),
+  with_own: flagParam.optional().openapi({ description: "The master's own subaccount too." }),
+  master_id: idField("mas").optional().openapi({ description: "The operator's choice." }),
+  sort: sortParam(subaccountSorts).optional(),
+  ...searchParams,
+});
+
+function list(deps: Deps): Endpoint {
+  const { clock } = deps;
+  return endpoint(
+    {
+      method: "get",
+      path: "/v1/subaccounts",
+      tag,
+      summary: "Subaccounts with their usage: searched, filtered, sorted",
+      access: { who: owners, scopes: ["read"] },
+      query: listQuery,
+      status: 200,
+      answer: listOf(subaccountShape),
+    },
+    async (call) => {
+      const { db, principal } = call;
+      const { limit, after, cut } = pagingOf(deps, call);
+      const { q, plan, sort, state: states, used_percent_gte: usedPercentGte } = call.query;
+      const { with_own: withOwn, master_id: masterId } = call.query;
+      const filter = { q, plan, sort, states, usedPercentGte, withOwn, masterId, after, limit };
+      const found = await listSubaccounts(db, principal, filter, clock);
+      const usages = await readUsages(db, principal, found.items, clock);
+      return {
+        body: cut(
+          found,
+          found.items.map((item) => showSubaccount(item, usages.get(item.id)!, principal)),
+        ),
+      };
+    },
+  );
+}
+
 function show(deps: Deps): Endpoint {
   return endpoint(
     {
@@ -78,9 +125,34 @@ function show(deps: Deps): Endpoint {
       status: 200,
       answer: subaccountShape,
     },
-    async ({ db, principal, params }): Promise<Answer<typeof subaccountShape>> => {
+    async ({ db, principal, params }) => {
       const subaccount = await findSubaccount(db, principal, params.id, deps.clock);
       return { body: await shownSubaccount(db, principal, subaccount, deps), version: subaccount.version };
+    },
+  );
+}
+
+function change(deps: Deps): Endpoint {
+  const { clock } = deps;
+  return endpoint(
+    {
+      method: "patch",
+      path: "/v1/subaccounts/{id}",
+      tag,
+      summary: "Change a subaccount, its limit among the rest",
+      description: "A JSON merge patch. A new limit rules the next message.",
+      access: { who: owners, scopes: [] },
+      params: idParams("sub"),
+      body: subaccountChange,
+      status: 200,
+      answer: subaccountShape,
+    },
+    async ({ db, principal, params: { id }, body, ifMatch }) => {
+      const version = expectVersion(ifMatch, (await findSubaccount(db, principal, id, clock)).version);
+      const patch = detailsOf(subaccountFields, body);
+      const changed = await changeSubaccount(db, principal, id, patch, { version }, clock);
+      const shown = await shownSubaccount(db, principal, changed, deps);
+      return { body: shown, version: changed.version, publish: [changed.id] };
     },
   );
 }

@@ -40,7 +40,8 @@ const MAX_TEXT = 200_000;
 export async function listCaptured(db: Db, principal: Principal, filter: CapturedFilter): Promise<CapturedMail[]> {
   let query = select(db, principal).select(columns);
   if (filter.subaccountId !== undefined) query = query.where("subaccount_id", "=", filter.subaccountId);
-  if (filter.recipient !== undefined) query = query.where("recipients", "@>", [filter.recipient]);
+  if (filter.recipient !== undefined)
+    query = query.where(sql<boolean>`recipients @> array[${filter.recipient}]::text[]`);
   if (filter.before !== undefined) query = query.where("id", "<", filter.before);
   const rows = await query
     .orderBy("id", "desc")

@@ -1,0 +1,92 @@
+/** The caller's own account: a master's or a subaccount's. */
+import { z } from "@hono/zod-openapi";
+import { changeMaster } from "../accounts/change-master.ts";
+import { changeSubaccount } from "../accounts/change-subaccount.ts";
+import { findMaster, findSubaccount } from "../accounts/find.ts";
+import { masterFields } from "../accounts/master-fields.ts";
+import type { MasterPrincipal, SubaccountPrincipal } from "../accounts/principal.ts";
+import { subaccountFields } from "../accounts/subaccount-fields.ts";
+import type { Db } from "../platform/database.ts";
+import type { Deps } from "./deps.ts";
+import { detailsOf } from "./details.ts";
+import { type Answer, type Endpoint, endpoint } from "./endpoint.ts";
+import { expectVersion } from "./etag.ts";
+import { masterChange, masterShape, showMaster } from "./master-shape.ts";
+import { subaccountChange, subaccountShape } from "./subaccount-shape.ts";
+import { shownSubaccount } from "./subaccounts.ts";
+import { read } from "./validate.ts";
+
+const tag = "Account";
+const who = ["master", "subaccount"] as const;
+const accountShape = z.union([masterShape, subaccountShape]);
+
+/** Which members there are follows from the account; the rule checks them by its own schema. */
+const accountChange = z.looseObject({}).openapi({
+  anyOf: [{ $ref: "#/components/schemas/MasterChange" }, { $ref: "#/components/schemas/SubaccountChange" }],
+  description:
+    "A master may change name, notification_emails, alert_thresholds and strict_allocation; a subaccount owner_name, owner_email, language and time_zone.",
+});
+
+type Own = MasterPrincipal | SubaccountPrincipal;
+
+export function accountEndpoints(deps: Deps): Endpoint[] {
+  return [
+    endpoint(
+      {
+        method: "get",
+        path: "/v1/account",
+        tag,
+        summary: "The caller's own account",
+        access: { who, scopes: ["read"] },
+        status: 200,
+        answer: accountShape,
+      },
+      ({ db, principal }) => show(deps, db, principal),
+    ),
+    endpoint(
+      {
+        method: "patch",
+        path: "/v1/account",
+        tag,
+        summary: "Change the caller's own account",
+        access: { who, scopes: [] },
+        body: accountChange,
+        status: 200,
+        answer: accountShape,
+      },
+      async ({ db, principal, body, ifMatch }) => {
+        const { version: current = 0 } = await show(deps, db, principal);
+        const version = expectVersion(ifMatch, current);
+        return change(deps, db, principal, body, version);
+      },
+    ),
+  ];
+}
+
+async function show(deps: Deps, db: Db, principal: Own): Promise<Answer<typeof accountShape>> {
+  if (principal.kind === "master") {
+    const master = await findMaster(db, principal, principal.masterId, deps.clock);
+    return { body: showMaster(master), version: master.version };
+  }
+  const subaccount = await findSubaccount(db, principal, principal.subaccountId, deps.clock);
+  return { body: await shownSubaccount(db, principal, subaccount, deps), version: subaccount.version };
+}
+
+async function change(
+  deps: Deps,
+  db: Db,
+  principal: Own,
+  body: Record<string, unknown>,
+  version: number | undefined,
+): Promise<Answer<typeof accountShape>> {
+  const { clock } = deps;
+  if (principal.kind === "master") {
+    const patch = detailsOf(masterFields, read(masterChange, body));
+    const master = await changeMaster(db, principal, principal.masterId, patch, { version }, clock);
+    return { body: showMaster(master), version: master.version, publish: [master.id] };
+  }
+  const patch = detailsOf(subaccountFields, read(subaccountChange, body));
+  const changed = await changeSubaccount(db, principal, principal.subaccountId, patch, { version }, clock);
+  const shown = await shownSubaccount(db, principal, changed, deps);
+  return { body: shown, version: changed.version, publish: [changed.id] };
+}

@@ -1,0 +1,135 @@
+/**
+ * Two resellers with customers, and something of everything for each, so that what belongs to one can be looked for in
+ * what another is answered. Every text of an account carries its mark.
+ */
+import { sql } from "kysely";
+import type { CapturedId, EventId, IdOf, MasterId, MessageId, SubaccountId } from "../../src/platform/ids.ts";
+import { formatId, newId, parseId } from "../../src/platform/ids.ts";
+import { type Door, OPERATOR_KEY } from "./client.ts";
+
+/** Ids by the kind that stands in a path, all TypeIDs. */
+export type Things = Readonly<{
+  mas: string;
+  sub: string;
+  cred: string;
+  key: string;
+  dom: string;
+  msg: string;
+  cap: string;
+  stm: string;
+}>;
+
+export type Account = Readonly<{ key: string; things: Things; marks: readonly string[] }>;
+
+export type World = Readonly<{
+  master: Account;
+  /** A customer of `master`, and another. */
+  customer: Account;
+  sibling: Account;
+  foreign: Account;
+  foreignCustomer: Account;
+}>;
+
+export async function createWorld(door: Door): Promise<World> {
+  const ours = await createMaster(door, "OURS");
+  const customer = await createCustomer(door, ours, "CUSTOMER");
+  const sibling = await createCustomer(door, ours, "SIBLING");
+  const theirs = await createMaster(door, "THEIRS");
+  const foreignCustomer = await createCustomer(door, theirs, "STRANGER");
+  return {
+    master: own(ours, customer),
+    customer,
+    sibling,
+    foreign: own(theirs, foreignCustomer),
+    foreignCustomer,
+  };
+}
+
+type Made = Readonly<{ id: string; key: string; keyId: string; mark: string; stm: string }>;
+
+function own(made: Made, customer: Account): Account {
+  return { key: made.key, things: { ...customer.things, key: made.keyId }, marks: [made.mark, ...customer.marks] };
+}
+
+async function createMaster(door: Door, mark: string): Promise<Made> {
+  const body = { name: `${mark} Hosting`, allowance: 1_000_000, notification_emails: [`ops@${mark}.example`] };
+  const { body: made } = await door.call("POST", "/v1/masters", { key: OPERATOR_KEY, body });
+  const stm = await closeStatement(door, made.id);
+  return { id: made.id, key: made.api_key.key, keyId: made.api_key.id, mark, stm };
+}
+
+async function createCustomer(door: Door, master: Made, mark: string): Promise<Account> {
+  const { key } = master;
+  const body = {
+    name: `${mark} shop`,
+    monthly_limit: 1000,
+    notes: `notes of ${mark}`,
+    external_id: `ext-${mark}`,
+    owner_name: `owner of ${mark}`,
+    metadata: { mark },
+  };
+  const { body: made } = await door.call("POST", "/v1/subaccounts", { key, body });
+  const keyBody = { name: `${mark} key`, scopes: ["full"], subaccount_id: made.id };
+  const { body: ownKey } = await door.call("POST", "/v1/keys", { key, body: keyBody });
+  const { msg, cap } = await createMail(door, parseId("mas", master.id)!, parseId("sub", made.id)!, mark);
+  const { body: domain } = await door.call("POST", `/v1/subaccounts/${made.id}/domains`, {
+    key,
+    body: { name: `${mark}.example` },
+  });
+  const things = {
+    dom: domain.id,
+    mas: master.id,
+    sub: made.id,
+    cred: made.credential.id,
+    key: ownKey.id,
+    msg,
+    cap,
+    stm: master.stm,
+  };
+  const ids = Object.entries(things).flatMap(([kind, id]) => (kind === "mas" || kind === "stm" ? [] : [id]));
+  return { key: ownKey.key, things, marks: [mark, mark.toLowerCase(), made.credential.username, ...ids] };
+}
+
+async function createMail(door: Door, masterId: MasterId, subaccountId: SubaccountId, mark: string) {
+  const { db, clock } = door.database;
+  const id = newId<MessageId>(clock);
+  const cap = newId<CapturedId>(clock);
+  const where = { master_id: masterId, subaccount_id: subaccountId };
+  const now = clock.now();
+  const facts = { subject: `${mark} subject`, header_from: `app@${mark}.example`, size_bytes: 40 };
+  await db
+    .insertInto("message")
+    .values({ id, ...where, kind: "submitted", sender: `app@${mark}.example`, units: 1, ...facts, accepted_at: now })
+    .execute();
+  await db
+    .insertInto("recipient")
+    .values({ message_id: id, n: 0, address: `to@${mark}.example` })
+    .execute();
+  await db
+    .insertInto("queue")
+    .values({ message_id: id, subaccount_id: subaccountId, due_at: now, expires_at: new Date(now.getTime() + 1e9) })
+    .execute();
+  const event = { id: newId<EventId>(clock), type: "message.deferred", ...where, message_id: id, at: now };
+  await db
+    .insertInto("event")
+    .values({ ...event, data: JSON.stringify({ mark }) })
+    .execute();
+  const bytes = Buffer.from(`From: app@${mark}.example\r\nSubject: ${mark}\r\n\r\nbody of ${mark}\r\n`);
+  const captured = { sender: `app@${mark}.example`, recipients: [`to@${mark}.example`], bytes, captured_at: now };
+  await db
+    .insertInto("captured")
+    .values({ id: cap, message_id: id, ...where, ...facts, ...captured })
+    .execute();
+  return { msg: formatId("msg", id), cap: formatId("cap", cap) };
+}
+
+/** A statement of last month, as the job would have closed it. */
+async function closeStatement(door: Door, master: string): Promise<string> {
+  const id = newId<IdOf["stm"]>(door.database.clock);
+  await sql`insert into statement (id, master_id, period_start, period_end, allowance, cap, overage, units, messages, corrections,
+      lines_hash, chain_hash, closed_at)
+    values (${id}, ${parseId("mas", master)!}, '2026-10-01Z', '2026-11-01Z', 10, 10, 'block', 3, 2, 0, '\\x00', '\\x00', pm_now())`.execute(
+    door.database.db,
+  );
+  return formatId("stm", id);
+}
