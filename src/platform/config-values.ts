@@ -46,7 +46,7 @@ export function url(...schemes: string[]) {
 }
 
 export const upstream = value((given) => {
-  if (given === "" || given === "capture:" || given === "mx:") return given;
+  if (given === "" || /^(capture|mx):(\?\S*)?$/.test(given)) return given;
   const parsed = URL.parse(given);
   const known = parsed !== null && ["smtp:", "smtps:"].includes(parsed.protocol) && parsed.hostname !== "";
   return known ? given : refuse("must be smtp://[user:password@]host:port[?tls=required], mx: or capture:");
