@@ -151,6 +151,8 @@ test("a long path of the data folder is no obstacle", async () => {
   const folder = ownFolder();
   chmodSync(folder, 0o755);
   const embedded = await start(join(folder, "long".repeat(30)));
+  const socketFolder = new URL(embedded.url).searchParams.get("host")!;
+  onTestFinished(() => rmSync(socketFolder, { recursive: true, force: true }));
   expect(await ask(embedded.url, "select 1 as n")).toEqual({ n: 1 });
 });
 
