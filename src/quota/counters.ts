@@ -4,7 +4,7 @@
  * Invariant: nothing here is needed to be right; a counter exists only after `publish` has set it from a usage row.
  * On failure: throws what ioredis throws. Whether a script that timed out has counted is not known.
  */
-import { createHash } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { Redis } from "ioredis";
 import type { AccountId, MasterId } from "../platform/ids.ts";
@@ -88,8 +88,8 @@ export function createCounters(redis: Redis, offsetMs: number, { reserve, releas
       for (const [name, used] of Object.entries(fields)) {
         const id = name.slice(1);
         const cap = fields[`c${id}`];
-        const version = fields[`v${id}`];
-        if (!name.startsWith("u") || cap === undefined || version === undefined) continue;
+        const version = fields[`v${id}`] ?? "";
+        if (!name.startsWith("u") || cap === undefined) continue;
         const counter = { used: Number(used), cap: cap === "*" ? null : Number(cap), version: Number(version) };
         counters.set(id as AccountId, { ...counter, seen: `${used}/${version}` });
       }
@@ -97,7 +97,7 @@ export function createCounters(redis: Redis, offsetMs: number, { reserve, releas
     },
     ready: () => redis.status === "ready",
     async probe() {
-      await run(publish, "pm:{probe}", Date.now() + 10_000, "probe", 0, "*", 1, "");
+      await run(publish, `pm:{${randomUUID()}}`, Date.now() + 10_000, "probe", 0, "*", 1, "");
     },
   };
 }

@@ -74,5 +74,6 @@ export function createMemory(monotonicMs: () => number = () => performance.now()
 }
 
 function leavesRoom({ standing, taken }: Entry, units: number): boolean {
+  if (standing.open === false) return false;
   return standing.cap === null || standing.used + taken + Math.max(units, 1) <= standing.cap;
 }

@@ -70,7 +70,7 @@ test("control: without the lock, sessions that have read the same row pass the l
 async function waiting({ pool }: { pool: typeof database.pool }, sessions: number): Promise<void> {
   for (;;) {
     const { rows } = await pool.query<{ n: number }>(
-      "select count(*) as n from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
+      "select count(distinct l.pid) as n from pg_locks l join pg_stat_activity a using (pid) where not granted and datname = current_database()",
     );
     if (rows[0]?.n === sessions) return;
   }
@@ -236,3 +236,35 @@ test("batches over the same accounts, whatever order they are given in, never wa
   const { rows } = await pool.query("select deadlocks from pg_stat_database where datname = current_database()");
   expect(rows).toEqual([{ deadlocks: 0 }]);
 });
+
+test.each([
+  ["batches that lock in one order both go through", "accept_batch", false],
+  ["control: a batch that locks backwards meets another in a circle, and the server ends it", "backwards", true],
+])("%s", async (_, call, failed) => {
+  await using other = await testDatabase();
+  const { masterId } = await seedMaster(other);
+  const who = { masterId, subaccountId: await seedSubaccount(other, masterId) };
+  await openRows(other, who, thisMonth(other));
+  await mutate(other.pool, "backwards", "order by u.account_id, u.period_start", "order by u.account_id desc");
+  const [first, second] = [who.masterId, who.subaccountId].toSorted();
+  const holders = [await holding(other, first as string), await holding(other, second as string)];
+  const batches = [knock(other.pool, [messageOf(who)])];
+  await waiting(other, 1);
+  batches.push(knock(other.pool, [messageOf(who)], call));
+  await waiting(other, 2);
+  for (const holder of holders) {
+    await holder.query("commit");
+    holder.release();
+    if (holder === holders[0]) await waiting(other, 2);
+  }
+  const ends = (await Promise.allSettled(batches)).map((end) => end.status);
+  expect(ends.includes("rejected")).toBe(failed);
+});
+
+/** A session that holds the account's row. */
+async function holding({ pool }: { pool: typeof database.pool }, accountId: string) {
+  const client = await pool.connect();
+  await client.query("begin");
+  await client.query("select 1 from usage where account_id = $1 for update", [accountId]);
+  return client;
+}
