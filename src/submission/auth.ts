@@ -27,16 +27,11 @@ export type AuthResult =
   /** `close`: the connection ends after the reply. */
   | Readonly<{ kind: "refused"; reply: Reply; close: boolean }>;
 
-/** `failures`: of this connection so far. */
-export async function authenticate(
-  session: Session,
-  attempt: Attempt,
-  failures: number,
-  deps: AuthDeps,
-): Promise<AuthResult> {
+export async function authenticate(session: Session, attempt: Attempt, deps: AuthDeps): Promise<AuthResult> {
   if (!session.mayAuthenticate) return refused(replies.tlsRequired, false);
   const answer = await ask(attempt, session, deps);
   if (answer.kind === "sending") return { kind: "sending", account: answer };
+  session.authFailures += 1;
   deps.metrics.authFailures.inc();
   deps.log.info({
     event: "auth.failed",
@@ -47,7 +42,7 @@ export async function authenticate(
   });
   if (answer.kind === "locked") return refused(replies.lockedOut, true);
   if (answer.kind === "inactive") return refused(replies.accountInactive(answer), false);
-  return refused(replies.authenticationFailed, answer.locked || failures + 1 >= deps.maxAuthFailures);
+  return refused(replies.authenticationFailed, answer.locked || session.authFailures >= deps.maxAuthFailures);
 }
 
 /** Nobody may act as someone else: the library takes the identity to act as for the user name where there is none. */
@@ -62,5 +57,5 @@ function refused(reply: Reply, close: boolean): AuthResult {
 
 /** Who a log line is about. */
 export function tenant({ masterId, subaccountId }: Pick<SendingAccount, "masterId" | "subaccountId">) {
-  return { master: formatId("mas", masterId), subaccount: formatId("sub", subaccountId) };
+  return { master_id: formatId("mas", masterId), subaccount_id: formatId("sub", subaccountId) };
 }

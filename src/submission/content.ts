@@ -3,7 +3,7 @@
  * is more than one row written ahead. No MIME is parsed.
  *
  * Invariant: memory is bounded by part 0, two parts and the socket's chunk, whatever the message's size and however it is
- * cut; the first piece of part 0 is ours, all others are the client's bytes.
+ * cut.
  * On failure: the first fault stands, what follows it is read and dropped.
  *
  * Lines longer than 998 octets (RFC 5321 4.5.3.1.6) are passed on as they are: to cut them would change the content and

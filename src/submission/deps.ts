@@ -8,6 +8,7 @@ import type { ReceiveDeps } from "./receive.ts";
 import type { RefusalDeps } from "./refusals.ts";
 import type { SessionDeps } from "./session.ts";
 
+/** `submissionsPort` 0: no port with implicit TLS; "any": a free one. */
 export type SubmissionConfig = Pick<
   Config,
   | "submissionHost"
@@ -19,7 +20,7 @@ export type SubmissionConfig = Pick<
   | "trustedProxies"
   | "maxConnectionsPerClient"
 > &
-  Readonly<{ submissionsPort: number | null }>; // null: no port with implicit TLS; 0: a free one
+  Readonly<{ submissionsPort: Config["submissionsPort"] | "any" }>;
 
 export type SubmissionMetrics = Pick<
   Metrics,
@@ -28,6 +29,7 @@ export type SubmissionMetrics = Pick<
 
 export type SubmissionDeps = Readonly<{
   config: SubmissionConfig;
+  /** Asked at each connection: another certificate serves from then on. */
   tls: Readonly<{ context(): SecureContextOptions }>;
   metrics: SubmissionMetrics;
   limits?: Partial<Limits>;

@@ -6,112 +6,155 @@
  */
 import type { SMTPServerAddress, SMTPServerOptions } from "smtp-server";
 import { replyText } from "../mail/reply.ts";
+import type { Log } from "../platform/log.ts";
 import { authenticate } from "./auth.ts";
 import { type Connection, connectionOf } from "./connection.ts";
 import type { SubmissionDeps } from "./deps.ts";
+import type { Limits } from "./limits.ts";
 import { type Answer, receive } from "./receive.ts";
 import { noteRefusal } from "./refusals.ts";
 import * as replies from "./replies.ts";
-import { mail, type Path, type Refusal, rcpt } from "./session.ts";
+import { mail, type Path, type Refusal, rcpt, type Transaction } from "./session.ts";
 
-type Handlers = Required<Pick<SMTPServerOptions, "onAuth" | "onMailFrom" | "onRcptTo" | "onData" | "onClose">>;
+type Handlers = Required<
+  Pick<SMTPServerOptions, "onConnect" | "onSecure" | "onAuth" | "onMailFrom" | "onRcptTo" | "onData" | "onClose">
+>;
 type Callback = (error?: Error | null) => void;
 
-export function createHandlers(deps: SubmissionDeps, closed: (connection: Connection) => void): Handlers {
-  const { config, log } = deps;
-  const sessionDeps = { ...deps, maxRecipients: config.maxRecipients };
-  const receiveDeps = { ...deps, hostname: config.hostname, maxMessageBytes: config.maxMessageBytes };
-  const authDeps = { ...deps, maxAuthFailures: deps.limits?.maxAuthFailures ?? 5 };
+export function createHandlers(
+  deps: SubmissionDeps,
+  limits: Pick<Limits, "maxAuthFailures">,
+  closed: (connection: Connection) => void,
+): Handlers {
+  return {
+    // At once, and not a turn of the event loop later, in which a hasty client would have "talked too soon".
+    onConnect: (_, callback) => callback(),
+    onSecure: (_, __, callback) => callback(),
+    onAuth: authHandler(deps, limits),
+    onMailFrom: mailHandler(deps),
+    onRcptTo: rcptHandler(deps),
+    onData: dataHandler(deps),
+    onClose: (session) => closed(connectionOf(session)),
+  };
+}
 
-  /** Runs `work`; the client waits for us until `done` has been called. */
-  function answering<T>(connection: Connection, work: () => Promise<T>, done: (result: T | undefined) => void): void {
-    connection.enter("busy");
-    const finish = (result: T | undefined) => {
+function authHandler(deps: SubmissionDeps, { maxAuthFailures }: Pick<Limits, "maxAuthFailures">): Handlers["onAuth"] {
+  const authDeps = { ...deps, maxAuthFailures };
+  return (auth, session, callback) => {
+    const connection = connectionOf(session);
+    const { username = "", password, authzid = "" } = auth;
+    const work = authenticate(connection, { username, password: password ?? "", authzid }, authDeps);
+    answerWith(connection, deps.log, work, (result) => {
+      if (result?.kind === "sending") return callback(null, { user: result.account });
+      callback(replies.asError(result?.reply ?? replies.temporaryFailure));
+      if (result?.close) connection.close();
+    });
+  };
+}
+
+function mailHandler(deps: SubmissionDeps): Handlers["onMailFrom"] {
+  const sessionDeps = { ...deps, maxRecipients: deps.config.maxRecipients };
+  return (address, session, callback) => {
+    const connection = connectionOf(session);
+    const path = pathOf(address);
+    const work = mail(connection, path, sessionDeps).then((refusal) => ({ refusal }));
+    answerWith(connection, deps.log, work, (result) => {
+      const refusal = result === undefined ? { reply: replies.temporaryFailure } : result.refusal;
+      if (refusal !== undefined) noteAbout(connection, refusal, path.address, undefined, deps);
+      answer(callback, refusal);
+    });
+  };
+}
+
+function rcptHandler(deps: SubmissionDeps): Handlers["onRcptTo"] {
+  const { maxRecipients } = deps.config;
+  return (address, session, callback) => {
+    const connection = connectionOf(session);
+    const path = pathOf(address);
+    const refusal = rcpt(connection, path, { maxRecipients });
+    if (refusal !== undefined) noteAbout(connection, refusal, connection.transaction?.sender ?? "", path.address, deps);
+    answer(callback, refusal);
+  };
+}
+
+function dataHandler(deps: SubmissionDeps): Handlers["onData"] {
+  const { log, config } = deps;
+  const receiveDeps = { ...deps, hostname: config.hostname, maxMessageBytes: config.maxMessageBytes };
+  return (stream, session, callback) => {
+    const connection = connectionOf(session);
+    const { transaction } = connection;
+    if (transaction === undefined) return callback(replies.asError(replies.needMail));
+    connection.enter("data");
+    const finish = (result: Answer) => {
       connection.enter("command");
-      done(result);
-      connection.answered();
+      settle(result, connection, transaction, callback, deps);
     };
-    work().then(finish, (error: unknown) => {
+    receive(stream, connection, transaction, receiveDeps, () => connection.enter("busy"))
+      .then(finish, (error: unknown) => {
+        log.error({ event: "message.failed", err: error, client: connection.clientAddress }, "a message was not taken");
+        finish({ kind: "refused", refusal: { reply: replies.temporaryFailure } });
+      })
+      .catch(cutOff(connection, log));
+  };
+}
+
+/** Tells the client what became of its message. */
+function settle(
+  result: Answer,
+  connection: Connection,
+  { account, sender, recipients }: Transaction,
+  callback: (error?: Error | null, text?: string) => void,
+  deps: SubmissionDeps,
+): void {
+  if (result.kind === "silence") connection.destroy();
+  else if (result.kind === "accepted") {
+    connection.progressed();
+    callback(null, replyText(result.reply));
+  } else if (result.kind === "refused") {
+    const { clientAddress } = connection;
+    noteRefusal(result.refusal, { account, sender, units: recipients.size, clientAddress }, deps);
+    answer(callback, result.refusal);
+  }
+  connection.answered();
+}
+
+/** Gives the result of `work` to `done`, undefined when it failed. Until then the client waits for us. */
+function answerWith<T>(
+  connection: Connection,
+  log: Log,
+  work: Promise<T>,
+  done: (result: T | undefined) => void,
+): void {
+  connection.enter("busy");
+  const finish = (result: T | undefined) => {
+    connection.enter("command");
+    done(result);
+    connection.answered();
+  };
+  work
+    .then(finish, (error: unknown) => {
       log.error({ event: "session.failed", err: error, client: connection.clientAddress }, "a handler failed");
       finish(undefined);
-    });
-  }
+    })
+    .catch(cutOff(connection, log));
+}
 
-  return {
-    onAuth(auth, session, callback) {
-      const connection = connectionOf(session);
-      const { username = "", password, authzid = "" } = auth;
-      const attempt = { username, password: password ?? "", authzid };
-      const work = () => authenticate(connection, attempt, connection.authFailures, authDeps);
-      answering(connection, work, (result) => {
-        if (result === undefined) return callback(replies.asError(replies.temporaryFailure));
-        if (result.kind === "sending") return callback(null, { user: result.account });
-        connection.authFailures += 1;
-        callback(replies.asError(result.reply));
-        if (result.close) connection.close();
-      });
-    },
-
-    onMailFrom(address, session, callback) {
-      const connection = connectionOf(session);
-      const path = pathOf(address);
-      const work = async () => ({ refusal: await mail(connection, path, sessionDeps) });
-      answering(connection, work, (result) => {
-        const refusal = result === undefined ? { reply: replies.temporaryFailure } : result.refusal;
-        if (refusal !== undefined) noteAbout(connection, refusal, path.address);
-        answer(callback, refusal);
-      });
-    },
-
-    onRcptTo(address, session, callback) {
-      const connection = connectionOf(session);
-      const path = pathOf(address);
-      const refusal = rcpt(connection, path, sessionDeps);
-      if (refusal !== undefined) noteAbout(connection, refusal, connection.transaction?.sender ?? "", path.address);
-      answer(callback, refusal);
-    },
-
-    onData(stream, session, callback) {
-      const connection = connectionOf(session);
-      const { transaction } = connection;
-      if (transaction === undefined) return callback(replies.asError(replies.needMail));
-      connection.enter("data");
-      const finish = (result: Answer) => {
-        connection.enter("command");
-        if (result.kind === "gone") return;
-        if (result.kind === "silence") return connection.destroy();
-        if (result.kind === "accepted") {
-          connection.progressed();
-          callback(null, replyText(result.reply));
-        } else {
-          const { account, sender, recipients } = transaction;
-          const about = { account, sender, units: recipients.size, clientAddress: connection.clientAddress };
-          noteRefusal(result.refusal, about, deps);
-          answer(callback, result.refusal);
-        }
-        connection.answered();
-      };
-      receive(stream, connection, transaction, receiveDeps, () => connection.enter("busy")).then(
-        finish,
-        (error: unknown) => {
-          log.error(
-            { event: "message.failed", err: error, client: connection.clientAddress },
-            "a message could not be taken",
-          );
-          finish({ kind: "refused", refusal: { reply: replies.temporaryFailure } });
-        },
-      );
-    },
-
-    onClose(session) {
-      closed(connectionOf(session));
-    },
+/** The answer itself could not be given. */
+function cutOff(connection: Connection, log: Log): (error: unknown) => void {
+  return (error) => {
+    log.error({ event: "session.broken", err: error, client: connection.clientAddress }, "a connection was cut off");
+    connection.destroy();
   };
+}
 
-  function noteAbout(connection: Connection, refusal: Refusal, sender: string, recipient?: string): void {
-    const { account, clientAddress } = connection;
-    if (account !== undefined) noteRefusal(refusal, { account, sender, recipient, units: 0, clientAddress }, deps);
-  }
+function noteAbout(
+  { account, clientAddress }: Connection,
+  refusal: Refusal,
+  sender: string,
+  recipient: string | undefined,
+  deps: SubmissionDeps,
+): void {
+  if (account !== undefined) noteRefusal(refusal, { account, sender, recipient, units: 0, clientAddress }, deps);
 }
 
 function pathOf({ address, args }: SMTPServerAddress): Path {

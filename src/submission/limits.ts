@@ -21,6 +21,8 @@ export type Limits = Readonly<{
   maxCommands: number;
   /** Syntax and sequence errors since the last accepted message. */
   maxErrors: number;
+  /** How long messages under way may take when the program ends. */
+  drainMs: number;
   /** AUTH failures of one connection, whatever the user names. */
   maxAuthFailures: number;
 }>;
@@ -31,6 +33,7 @@ export const defaultLimits = {
   authenticateMs: 300_000,
   commandMs: 300_000,
   dataMs: 1_800_000,
+  drainMs: 15_000,
   maxErrors: 30,
   maxAuthFailures: 5,
 } satisfies Partial<Limits>;

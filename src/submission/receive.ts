@@ -74,14 +74,17 @@ export async function receive(
 /** False when the client left before the end. */
 function collect(stream: Readable, content: Content): Promise<boolean> {
   return new Promise((resolve) => {
+    let written = Promise.resolve(); // a part under way must be there before it can be discarded
+    const gone = () => void written.then(() => resolve(false));
     stream.on("data", (chunk: Buffer) => {
       if (!content.push(chunk)) return;
       stream.pause();
-      void content.flush().then(() => stream.resume());
+      written = content.flush();
+      void written.then(() => stream.resume());
     });
     stream.on("end", () => resolve(true));
-    stream.on("error", () => resolve(false));
-    stream.on("close", () => resolve(false));
+    stream.on("error", gone);
+    stream.on("close", gone);
   });
 }
 
@@ -135,7 +138,7 @@ async function decide(
   const acceptance = await deps.accept(submissionOf(id, received, transaction, charge));
   if (acceptance.kind === "accepted") return acceptedAs(acceptance.id, received, charge, deps);
   if (acceptance.kind === "unknown") {
-    deps.log.error({ event: "message.unknown", message: formatId("msg", id), ...tenant(account), units });
+    deps.log.error({ event: "message.unknown", message_id: formatId("msg", id), ...tenant(account), units });
     return { kind: "silence" };
   }
   await release(charge, deps);
@@ -193,7 +196,7 @@ function acceptedAs(id: MessageId, { sizeBytes }: Received, charge: Charge, deps
   deps.metrics.acceptedBytes.inc(sizeBytes);
   deps.log.info({
     event: "message.accepted",
-    message: formatId("msg", id),
+    message_id: formatId("msg", id),
     ...tenant(charge),
     units,
     bytes: sizeBytes,

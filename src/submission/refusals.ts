@@ -3,7 +3,7 @@ import type { SendingAccount } from "../accounts/authenticate.ts";
 
 import { replyText } from "../mail/reply.ts";
 import { type Period, periodAt } from "../metering/period.ts";
-import type { RefusalReason, Refusal as RefusalRecord } from "../metering/refusals.ts";
+import type { Refusal as RefusalRecord } from "../metering/refusals.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Log } from "../platform/log.ts";
 import type { Metrics } from "../platform/metrics.ts";
@@ -34,12 +34,17 @@ export function noteRefusal(refusal: Refusal, about: Refused, deps: RefusalDeps)
   const detail = `${reply.code} ${replyText(reply)}`;
   deps.metrics.refused.inc({ reason });
   deps.log.info({ event: "message.refused", reason, ...tenant(account), units, reply: detail, client: clientAddress });
-  deps.refused({
+  const record: RefusalRecord = {
     masterId: account.masterId,
     subaccountId: account.subaccountId,
     period: about.period ?? periodAt(account.calendar, deps.clock.now()),
-    reason: reason satisfies RefusalReason,
+    reason,
     units,
     sample: { from: sender, clientAddress, detail, ...(recipient === undefined ? {} : { recipient }) },
-  });
+  };
+  try {
+    deps.refused(record);
+  } catch (error) {
+    deps.log.error({ event: "refusals.failed", err: error }, "a refusal was not counted");
+  }
 }

@@ -11,17 +11,15 @@ import { Connection, type House, type Peer } from "./connection.ts";
 import type { SubmissionDeps } from "./deps.ts";
 import { createHandlers } from "./handlers.ts";
 import { createConnectionCounter, defaultLimits, type Limits, overdue } from "./limits.ts";
-import { type Listener, listen } from "./listener.ts";
+import { type Listener, type ListenerOptions, listen } from "./listener.ts";
 import { createNetworks } from "./proxy.ts";
 import * as replies from "./replies.ts";
 
 export interface Submission extends AsyncDisposable {
   readonly ports: Readonly<{ submission: number; submissions: number | null }>;
-  /** Uses the certificate that `tls.context()` gives now, for the next handshakes. */
-  reloadTls(): void;
   /**
    * Stops listening, answers 421 to the idle, lets messages under way finish. What is not done after `patienceMs`
-   * (25 s unless given) is cut off.
+   * (`limits.drainMs` unless given) is cut off. Disposal drains, too.
    */
   drain(patienceMs?: number): Promise<void>;
 }
@@ -31,69 +29,70 @@ const UNUSED = ["WIZ", "SHELL", "KILL", "XCLIENT", "XFORWARD"];
 const LOOPBACK = ["127.0.0.0/8", "::1"];
 
 export async function startSubmission(deps: SubmissionDeps): Promise<Submission> {
-  const { config } = deps;
   const limits = limitsOf(deps);
   const counter = createConnectionCounter(limits.maxConnectionsPerClient);
-  const open = new Set<Connection>();
-  let draining = false;
-  let emptied = () => {};
-  const house = houseOf(deps, limits, () => draining);
+  const crowd = createCrowd();
+  const house = houseOf(deps, limits, () => crowd.draining);
   const closed = (connection: Connection) => {
-    open.delete(connection);
+    crowd.leave(connection);
     counter.leave(connection.peer.address);
     deps.metrics.connections.dec();
-    if (open.size === 0) emptied();
   };
-  const servers = [false, true].map((secure) => new SMTPServer(libraryOptions(deps, secure, closed)));
-  const [starttls, implicit] = servers as [SMTPServer, SMTPServer];
-  for (const server of servers) {
+  const openServer = (secure: boolean) => {
+    const server = new SMTPServer(libraryOptions(deps, secure, limits, closed));
     server.on("error", (error) => deps.log.info({ event: "session.error", err: error }, "a connection failed"));
-  }
-  const greet = (server: SMTPServer) => (socket: Socket, peer: Peer) => {
+    return server;
+  };
+  const greet = (server: SMTPServer, socket: Socket, peer: Peer) => {
     const connection = new Connection(server, socket, peer, house);
-    open.add(connection);
+    crowd.enter(connection);
     deps.metrics.connections.inc();
     connection.start();
   };
-  const common = { host: config.submissionHost, trusted: createNetworks(config.trustedProxies), counter, limits };
-  const listeners = await listenAll([
-    { ...common, port: config.submissionPort, opened: greet(starttls) },
-    ...(config.submissionsPort === null
-      ? []
-      : [
-          {
-            ...common,
-            port: config.submissionsPort,
-            secureContext: () => implicit.secureContext.get("*")!,
-            opened: greet(implicit),
-          },
-        ]),
-  ]);
-  const sweeper = setInterval(() => sweep(open, limits, performance.now()), SWEEP_MS).unref();
-
-  async function stop(patienceMs: number): Promise<void> {
-    draining = true;
+  const listeners = await listenAll(deps, { counter, limits }, openServer, greet);
+  const sweeper = setInterval(() => sweep(crowd.all, limits, performance.now()), SWEEP_MS).unref();
+  let drained: Promise<void> | undefined;
+  const drain = (patienceMs = limits.drainMs) => {
     clearInterval(sweeper);
     for (const listener of listeners) listener.close();
-    const empty = new Promise<void>((resolve) => {
-      emptied = resolve;
-    });
-    if (open.size === 0) return;
-    for (const connection of open) if (connection.idle) connection.reply(replies.shuttingDown);
-    const cut = setTimeout(() => {
-      for (const connection of open) connection.destroy();
-    }, patienceMs);
-    await empty;
-    clearTimeout(cut);
-  }
-
+    drained ??= crowd.drain(patienceMs);
+    return drained;
+  };
   return {
     ports: { submission: (listeners[0] as Listener).port, submissions: listeners[1]?.port ?? null },
-    reloadTls() {
-      for (const server of servers) server.updateSecureContext(deps.tls.context());
+    drain,
+    [Symbol.asyncDispose]: () => drain(),
+  };
+}
+
+/** All that are connected. */
+function createCrowd() {
+  const all = new Set<Connection>();
+  let draining = false;
+  let emptied = () => {};
+  return {
+    all,
+    get draining() {
+      return draining;
     },
-    drain: (patienceMs = 25_000) => stop(patienceMs),
-    [Symbol.asyncDispose]: () => stop(0),
+    enter: (connection: Connection) => void all.add(connection),
+    leave(connection: Connection) {
+      all.delete(connection);
+      if (all.size === 0) emptied();
+    },
+    async drain(patienceMs: number) {
+      draining = true;
+      if (all.size === 0) return;
+      const empty = new Promise<void>((resolve) => {
+        emptied = resolve;
+      });
+      for (const connection of all) if (connection.idle) connection.reply(replies.shuttingDown);
+      const cut = setTimeout(() => {
+        for (const connection of all) connection.destroy();
+      }, patienceMs);
+      await empty;
+      clearTimeout(cut);
+    },
   };
 }
 
@@ -115,12 +114,13 @@ function houseOf({ config, metrics }: SubmissionDeps, limits: Limits, draining: 
 function libraryOptions(
   deps: SubmissionDeps,
   secure: boolean,
+  limits: Limits,
   closed: (connection: Connection) => void,
 ): SMTPServerOptions {
   const { config } = deps;
   return {
     ...deps.tls.context(),
-    ...createHandlers(deps, closed),
+    ...createHandlers(deps, limits, closed),
     secure,
     name: config.hostname,
     banner: "Postmeter",
@@ -134,13 +134,37 @@ function libraryOptions(
     hideENHANCEDSTATUSCODES: false,
     hideDSN: false,
     maxAllowedUnauthenticatedCommands: 20,
-    socketTimeout: limitsOf(deps).commandMs + 2 * SWEEP_MS,
+    socketTimeout: limits.commandMs + 2 * SWEEP_MS, // the sweeper comes first
     maxCommandLength: 16 * 1024,
     logger: false,
   };
 }
 
-async function listenAll(options: readonly Parameters<typeof listen>[0][]): Promise<Listener[]> {
+type Greet = (server: SMTPServer, socket: Socket, peer: Peer) => void;
+type Shares = Pick<ListenerOptions, "counter" | "limits">;
+
+/** Both ports, or none. */
+async function listenAll(
+  deps: SubmissionDeps,
+  shares: Shares,
+  openServer: (secure: boolean) => SMTPServer,
+  greet: Greet,
+): Promise<Listener[]> {
+  const { submissionHost: host, submissionPort, submissionsPort, trustedProxies } = deps.config;
+  const common = { ...shares, host, trusted: createNetworks(trustedProxies) };
+  const starttls = certified(openServer(false), deps);
+  const options: ListenerOptions[] = [
+    { ...common, port: submissionPort, opened: (socket, peer) => greet(starttls(), socket, peer) },
+  ];
+  if (submissionsPort !== 0) {
+    const implicit = certified(openServer(true), deps);
+    options.push({
+      ...common,
+      port: submissionsPort === "any" ? 0 : submissionsPort,
+      secureContext: () => implicit().secureContext.get("*")!,
+      opened: (socket, peer) => greet(implicit(), socket, peer),
+    });
+  }
   const results = await Promise.allSettled(options.map(listen));
   const listeners = results.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
   const failed = results.find((result) => result.status === "rejected");
@@ -149,8 +173,19 @@ async function listenAll(options: readonly Parameters<typeof listen>[0][]): Prom
   throw failed.reason;
 }
 
+/** The server with the certificate that is in force. */
+function certified(server: SMTPServer, { tls }: SubmissionDeps): () => SMTPServer {
+  let inForce = tls.context().cert;
+  return () => {
+    const context = tls.context();
+    if (context.cert !== inForce) server.updateSecureContext(context);
+    inForce = context.cert;
+    return server;
+  };
+}
+
 /** Closes the connections whose time is up. */
-export function sweep(open: Iterable<Connection>, limits: Limits, nowMs: number): void {
+function sweep(open: Iterable<Connection>, limits: Limits, nowMs: number): void {
   for (const connection of open) {
     const reply = overdue(connection, limits, nowMs);
     if (reply !== undefined) connection.reply(reply);

@@ -23,6 +23,7 @@ export interface Session {
   /** AUTH is allowed on it: TLS is on, or cleartext is allowed from this machine. */
   readonly mayAuthenticate: boolean;
   account: SendingAccount | undefined;
+  authFailures: number;
   transaction: Transaction | undefined;
 }
 

@@ -91,7 +91,7 @@ export async function startHouse(options: HouseOptions = {}): Promise<House> {
     config: {
       submissionHost: "127.0.0.1",
       submissionPort: 0,
-      submissionsPort: 0,
+      submissionsPort: "any",
       authCleartext: "loopback",
       hostname: "relay.example",
       maxMessageBytes: 1_000_000,
