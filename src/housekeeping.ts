@@ -1,4 +1,5 @@
 /** The background jobs of a node: what runs when, and which room's function it calls. */
+import { syncUsage } from "./accounts/sync-usage.ts";
 import { notifyAlert } from "./alerts/notify.ts";
 import { purgeCaptured } from "./delivery/captured.ts";
 import { createTxtLookup } from "./domains/lookup.ts";
@@ -21,11 +22,12 @@ const crontab = `
 */30 * * * * recheck_domains
 `;
 
-export function startHousekeeping(house: House): Promise<AsyncDisposable> {
+export function startHousekeeping(house: House, publicUrl: string): Promise<AsyncDisposable> {
   const { config, clock, log, metrics, database, gate } = house;
   const { db } = database;
   const tasks: Tasks = {
-    alert: (payload) => notifyAlert(db, payload, { clock, config }),
+    alert: (payload) => notifyAlert(db, payload, { clock, config: { ...config, publicUrl } }),
+    sync_usage: (payload) => syncUsage(db, payload),
     reconcile: async () => void (await reconcile({ database, gate, metrics, log })),
     statements: async () => void (await closeDue(db, { clock })),
     partitions: async () => void (await ensurePartitions(db)),

@@ -13,7 +13,7 @@ import { createSenderDomains } from "./domains/allowed.ts";
 import { startHousekeeping } from "./housekeeping.ts";
 import { createRefusalRecorder } from "./metering/refusals.ts";
 import { type Clock, createClock } from "./platform/clock.ts";
-import type { Config } from "./platform/config.ts";
+import { baseUrl, type Config } from "./platform/config.ts";
 import { lockDataDir } from "./platform/data-lock.ts";
 import { checkClock, checkDurability, type Database, openDatabase } from "./platform/database.ts";
 import { startEmbedded } from "./platform/embedded.ts";
@@ -27,6 +27,7 @@ import { openTls, type Tls } from "./platform/tls.ts";
 import { createGate, type ProcessGate } from "./quota/create-gate.ts";
 import { publishAccount } from "./quota/publish.ts";
 import { createReadiness } from "./readiness.ts";
+import { startSampling } from "./sampling.ts";
 import { createAcceptor } from "./spool/accept.ts";
 import { registerNode } from "./spool/lease.ts";
 import { createStage } from "./spool/stage.ts";
@@ -61,10 +62,16 @@ export async function startNode(config: Config, roles: ReadonlySet<Role>, log: L
   await using opened = new AsyncDisposableStack();
   const house = await openHouse(config, log, opened);
   const tls = roles.has("submission") ? await openTls(tlsOptions(config)) : undefined;
-  if (roles.has("jobs")) opened.use(await startHousekeeping(house));
+  if (tls?.selfSigned)
+    log.warn(
+      { event: "tls.self_signed", file: tls.certificateFile },
+      "clients can't verify it: set POSTMETER_TLS_CERT",
+    );
   const delivery = roles.has("delivery") ? opened.use(startOutbound(house)) : undefined;
   const submission = tls === undefined ? undefined : opened.use(await startInbound(house, tls, delivery, opened));
   const api = roles.has("api") ? opened.use(await startDoorForPrograms(house)) : undefined;
+  if (roles.has("jobs")) opened.use(await startHousekeeping(house, publicUrl(config, api?.port)));
+  opened.use(startSampling(house));
   const stack = opened.move();
   return {
     house,
@@ -124,6 +131,12 @@ async function openGate(house: GateHouse, opened: AsyncDisposableStack): Promise
 
 function tlsOptions({ tlsCert: cert, tlsKey: key, hostname, dataDir }: Config) {
   return { cert, key, hostname, dataDir };
+}
+
+/** The base of links in mails. A port that was chosen by the system is known only now. */
+function publicUrl(config: Config, port: number | undefined): string {
+  const guessed = config.httpPort === 0 && config.publicUrl === baseUrl(config.httpHost, 0);
+  return guessed && port !== undefined ? baseUrl(config.httpHost, port) : config.publicUrl;
 }
 
 function startOutbound({ config, clock, log, metrics, database, owner }: House): Delivery {
