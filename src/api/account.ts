@@ -83,10 +83,10 @@ async function change(
   if (principal.kind === "master") {
     const patch = detailsOf(masterFields, read(masterChange, body));
     const master = await changeMaster(db, principal, principal.masterId, patch, { version }, clock);
-    return { body: showMaster(master), version: master.version, publish: [master.id] };
+    return { body: showMaster(master), version: master.version, changed: [{ kind: "master", id: master.id }] };
   }
   const patch = detailsOf(subaccountFields, read(subaccountChange, body));
   const changed = await changeSubaccount(db, principal, principal.subaccountId, patch, { version }, clock);
   const shown = await shownSubaccount(db, principal, changed, deps);
-  return { body: shown, version: changed.version, publish: [changed.id] };
+  return { body: shown, version: changed.version, changed: [{ kind: "subaccount", id: changed.id }] };
 }

@@ -102,6 +102,7 @@ function rotate({ keyring, clock }: Deps): Endpoint {
     },
     async ({ db, principal, params, body }) => ({
       body: showNew(await rotateCredential(db, principal, params.id, body.overlap_seconds ?? 0, keyring, clock)),
+      changed: [{ kind: "credential", id: params.id }],
     }),
   );
 }
@@ -119,7 +120,7 @@ function revoke({ clock }: Deps): Endpoint {
     },
     async ({ db, principal, params }) => {
       await revokeCredential(db, principal, params.id, clock);
-      return {};
+      return { changed: [{ kind: "credential", id: params.id }] };
     },
   );
 }

@@ -1,5 +1,5 @@
 /** What the door for programs is given. Everything it can reach stands here. */
-import type { Principal } from "../accounts/principal.ts";
+import type { Authenticator } from "../accounts/authenticate.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Config } from "../platform/config.ts";
 import type { Db } from "../platform/database.ts";
@@ -20,7 +20,7 @@ export type Deps = Readonly<{
   keyring: Keyring;
   metrics: Metrics;
   config: ApiConfig;
-  authenticator: Readonly<{ key(token: string): Promise<Principal | undefined> }>;
+  authenticator: Pick<Authenticator, "key" | "forget">;
   /** Tells the gate what the rows of an account say now. */
   publish(accountId: AccountId): Promise<void>;
   ready: Readiness;

@@ -133,9 +133,10 @@ function verify({ clock, config }: Deps): Endpoint {
       status: 200,
       answer: domainShape,
     },
-    async ({ db, principal, params }) => ({
-      body: showDomain(await verifyDomain(db, principal, params.id, lookup, clock)),
-    }),
+    async ({ db, principal, params }) => {
+      const domain = await verifyDomain(db, principal, params.id, lookup, clock);
+      return { body: showDomain(domain), changed: [{ kind: "domain", name: domain.name }] };
+    },
   );
 }
 
@@ -151,8 +152,9 @@ function remove({ clock }: Deps): Endpoint {
       status: 204,
     },
     async ({ db, principal, params }) => {
+      const { name } = await findDomain(db, principal, params.id);
       await removeDomain(db, principal, params.id, clock);
-      return {};
+      return { changed: [{ kind: "domain", name }] };
     },
   );
 }

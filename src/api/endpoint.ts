@@ -3,9 +3,9 @@
  * /openapi.json, and tells the tests every route there is.
  */
 import type { z } from "@hono/zod-openapi";
+import type { Change } from "../accounts/changes.ts";
 import type { Principal, Scope } from "../accounts/principal.ts";
 import type { Db } from "../platform/database.ts";
-import type { AccountId } from "../platform/ids.ts";
 
 export type Kind = Principal["kind"];
 export type Method = "get" | "post" | "patch" | "put" | "delete";
@@ -64,8 +64,8 @@ export type Answer<A extends z.ZodType = z.ZodType> = Readonly<{
   content?: Readonly<{ type: string; bytes: Uint8Array; fileName?: string }>;
   /** Of the row that was shown or changed: becomes the ETag. */
   version?: number;
-  /** Accounts whose limits or states changed: the gate learns after the commit, before the answer leaves. */
-  publish?: readonly AccountId[];
+  /** What changed: this process forgets what it knew of it, and the gate learns, after the commit and before the answer. */
+  changed?: readonly Change[];
 }>;
 
 /** A definition with its rule, ready to be mounted. */

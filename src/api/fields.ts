@@ -22,8 +22,7 @@ export function text(max: number) {
   return ruled(z.string(), rules.text(max)).openapi({ maxLength: max });
 }
 
-export const units = ruled(z.number(), rules.units).openapi({
-  type: "integer",
+export const units = ruled(z.int(), rules.units).openapi({
   minimum: 0,
   maximum: rules.MAX_UNITS,
   description: "Unique envelope recipients.",
@@ -41,7 +40,7 @@ export function idField<P extends Prefix>(prefix: P) {
       context.addIssue({ code: "custom", message: `This is not an id of the form ${prefix}_...` });
       return z.NEVER;
     })
-    .openapi({ type: "string", pattern: `^${prefix}_[0-7][0-9a-hjkmnp-tv-z]{25}$`, example: exampleOf(prefix) });
+    .openapi({ pattern: `^${prefix}_[0-7][0-9a-hjkmnp-tv-z]{25}$`, example: exampleOf(prefix) });
 }
 
 const exampleOf = (prefix: Prefix) => `${prefix}_01kb2m5xj7e1fr0x4m4f6a0z3q`;
@@ -68,8 +67,7 @@ export function showInstant(date: Date | null): string | null {
 /** A future or past instant in a body, with an offset or Z. */
 export const instantField = z.iso
   .datetime({ offset: true, error: "This is not an instant like 2026-12-31T23:00:00Z." })
-  .transform((value) => new Date(value))
-  .openapi({ type: "string", format: "date-time" });
+  .transform((value) => new Date(value));
 
 /** The start of a period in the master's time zone. */
 export const dateField = z.iso.date("This is not a date like 2026-11-01.").openapi({ example: "2026-11-01" });
@@ -123,7 +121,7 @@ export const notificationEmails = ruled(z.array(notificationEmail), rules.notifi
 });
 
 /** Percent of the limit. */
-export const alertThresholds = ruled(z.array(z.number()), rules.alertThresholds).openapi({
+export const alertThresholds = ruled(z.array(z.int()), rules.alertThresholds).openapi({
   example: [80, 90, 95, 100],
   description: "Percent of the limit, ascending.",
 });

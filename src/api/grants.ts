@@ -44,7 +44,8 @@ function grant({ clock }: Deps): Endpoint {
     async ({ db, principal, params, body }) => {
       const { subaccount_ids: subaccountIds } = body;
       const to: Grantees = subaccountIds === undefined ? { all: true } : { subaccountIds };
-      return { body: showDomain(await grantDomain(db, principal, params.id, to, clock)) };
+      const domain = await grantDomain(db, principal, params.id, to, clock);
+      return { body: showDomain(domain), changed: [{ kind: "domain", name: domain.name }] };
     },
   );
 }
@@ -90,10 +91,10 @@ function withdraw({ clock }: Deps): Endpoint {
     },
     async ({ db, principal, params }) => {
       const { id, subaccount_id: from } = params;
-      await findDomain(db, principal, id);
+      const { name } = await findDomain(db, principal, id);
       if (from !== "all") await findSubaccount(db, principal, from, clock);
       await withdrawDomain(db, principal, id, from === "all" ? { all: true } : { subaccountIds: [from] }, clock);
-      return {};
+      return { changed: [{ kind: "domain", name }] };
     },
   );
 }

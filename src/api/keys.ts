@@ -89,7 +89,7 @@ function revoke({ clock }: Deps): Endpoint {
     },
     async ({ db, principal, params }) => {
       await revokeKey(db, principal, params.id, clock);
-      return {};
+      return { changed: [{ kind: "key", id: params.id }] };
     },
   );
 }

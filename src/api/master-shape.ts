@@ -5,7 +5,7 @@ import { between, MAX_UNITS } from "../accounts/fields.ts";
 import { masterStates } from "../accounts/states.ts";
 import * as field from "./fields.ts";
 
-const anchorDay = field.ruled(z.number(), between(1, 31)).openapi({ type: "integer", minimum: 1, maximum: 31 });
+const anchorDay = field.ruled(z.int(), between(1, 31)).openapi({ minimum: 1, maximum: 31 });
 const ceilingFactor = field.ruled(z.number(), between(1, 1000, 2)).openapi({
   minimum: 1,
   maximum: 1000,

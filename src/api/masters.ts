@@ -105,7 +105,7 @@ function change({ clock }: Deps): Endpoint {
       const { version: current } = await findMaster(db, principal, params.id, clock);
       const version = expectVersion(ifMatch, current);
       const master = await changeMaster(db, principal, params.id, detailsOf(masterFields, body), { version }, clock);
-      return { body: showMaster(master), version: master.version, publish: [master.id] };
+      return { body: showMaster(master), version: master.version, changed: [{ kind: "master", id: master.id }] };
     },
   );
 }
@@ -130,7 +130,7 @@ function transitions({ clock }: Deps): Endpoint[] {
       async ({ db, principal, params }) => {
         const action = name as keyof typeof actions;
         const master = await transitionMaster(db, principal, params.id, action, {}, clock);
-        return { body: showMaster(master), version: master.version, publish: [master.id] };
+        return { body: showMaster(master), version: master.version, changed: [{ kind: "master", id: master.id }] };
       },
     ),
   );

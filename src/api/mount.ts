@@ -10,6 +10,7 @@ import { actFor } from "../accounts/act-for.ts";
 import type { Principal } from "../accounts/principal.ts";
 import type { Db } from "../platform/database.ts";
 import { notFound } from "../platform/errors.ts";
+import type { AccountId } from "../platform/ids.ts";
 import { accountOf, authenticate, callerOf, permit } from "./access.ts";
 import type { Deps } from "./deps.ts";
 import type { Answer, Call, Definition, Endpoint } from "./endpoint.ts";
@@ -83,7 +84,7 @@ function readQuery(definition: Definition, c: Context<Env>): unknown {
 
 async function runAlone(deps: Deps, endpoint: Endpoint, request: Request): Promise<Answer & { status: number }> {
   const answer = await endpoint.run({ ...request, db: deps.db });
-  await publishAll(deps, answer);
+  await tellChanges(deps, answer);
   return { ...answer, status: endpoint.definition.status };
 }
 
@@ -119,14 +120,16 @@ async function runOnce(
       };
     },
   });
-  await publishAll(deps, answer);
+  await tellChanges(deps, answer);
   return rendered;
 }
 
 /** The change is committed: a gate that can't be told now learns from the rows. */
-async function publishAll({ publish, log }: Deps, answer: Answer): Promise<void> {
-  for (const accountId of answer.publish ?? []) {
-    await publish(accountId).catch((error: unknown) => {
+async function tellChanges({ authenticator, publish, log }: Deps, { changed = [] }: Answer): Promise<void> {
+  for (const change of changed) {
+    authenticator.forget(change);
+    if (change.kind !== "master" && change.kind !== "subaccount") continue;
+    await publish(change.id as AccountId).catch((error: unknown) => {
       log.warn({ event: "api.publish_failed", error: error instanceof Error ? error.message : String(error) });
     });
   }

@@ -13,7 +13,7 @@ const monthlyLimit = field.units
   .openapi({ description: "Units per period; 0: may not send, null: bounded by the master only." });
 const metadataField = field
   .ruled(z.record(z.string(), z.unknown()), metadata)
-  .openapi({ type: "object", additionalProperties: true, description: "Your own; at most 16384 characters as JSON." });
+  .openapi({ description: "Your own; at most 16384 characters as JSON." });
 
 const details = {
   owner_name: field.line(200).nullable().optional(),

@@ -152,7 +152,7 @@ function change(deps: Deps): Endpoint {
       const patch = detailsOf(subaccountFields, body);
       const changed = await changeSubaccount(db, principal, id, patch, { version }, clock);
       const shown = await shownSubaccount(db, principal, changed, deps);
-      return { body: shown, version: changed.version, publish: [changed.id] };
+      return { body: shown, version: changed.version, changed: [{ kind: "subaccount", id: changed.id }] };
     },
   );
 }

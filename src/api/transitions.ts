@@ -68,7 +68,7 @@ function transition(deps: Deps, { action, who, summary, body, optionsOf }: Trans
       const options = optionsOf(given as never);
       const changed = await transitionSubaccount(db, principal, params.id, action, options, deps.clock);
       const shown = await shownSubaccount(db, principal, changed, deps);
-      return { body: shown, version: changed.version, publish: [changed.id] };
+      return { body: shown, version: changed.version, changed: [{ kind: "subaccount", id: changed.id }] };
     },
   );
 }
@@ -108,7 +108,7 @@ function topUp({ clock }: Deps): Endpoint {
         period: showPeriod(period),
         created_at: showInstant(createdAt),
       };
-      return { body: shown, publish: [subaccount.id] };
+      return { body: shown, changed: [{ kind: "subaccount", id: subaccount.id }] };
     },
   );
 }

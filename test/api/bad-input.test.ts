@@ -1,0 +1,313 @@
+/** Every member of every body, with what it must not be: 422 names it, and nothing is stored. */
+import { sql } from "kysely";
+import { describe, expect, test } from "vitest";
+import type { Endpoint } from "../../src/api/endpoint.ts";
+import { MAX_BODY_BYTES } from "../../src/api/request-body.ts";
+import { type Answer, OPERATOR_KEY, openDoor } from "./client.ts";
+import { sampleBodies } from "./sample-bodies.ts";
+import { createWorld } from "./world.ts";
+
+const door = await openDoor();
+const world = await createWorld(door);
+const { key } = world.master;
+const ownDomain = await door.call("POST", "/v1/domains", { key, body: { name: "granted.example" } });
+
+type Schema = { type?: string | string[]; properties?: Record<string, Schema>; required?: string[]; $ref?: string };
+const document = (await door.call("GET", "/openapi.json")).body;
+
+const taking = door.app.endpoints
+  .filter(({ definition }) => definition.body !== undefined && definition.path !== "/v1/account")
+  .map((endpoint): [string, Endpoint] => {
+    const { method, path } = endpoint.definition;
+    return [`${method.toUpperCase()} ${path}`, endpoint];
+  });
+
+function schemaOf({ definition: { path, method } }: Endpoint): Schema {
+  const { schema } = document.paths[path][method].requestBody.content["application/json"];
+  return schema.$ref === undefined ? schema : document.components.schemas[schema.$ref.split("/").at(-1)];
+}
+
+const members = taking.flatMap(([name, endpoint]) =>
+  Object.entries(schemaOf(endpoint).properties ?? {}).map(
+    ([member, schema]) => [`${name} ${member}`, name, endpoint, member, schema] as const,
+  ),
+);
+
+/** JSON texts that no member of that type is. */
+function wrongTexts({ type }: Schema, member: string): string[] {
+  const types = [type ?? []].flat();
+  const all = [
+    "1",
+    "1.5",
+    "-1",
+    '"x"',
+    "true",
+    "[]",
+    "{}",
+    "[null]",
+    '[{"a":1}]',
+    '"\\u0000"',
+    '"a\\ud800"',
+    "1e400",
+    "1e300",
+  ];
+  const fits: Record<string, RegExp> = {
+    integer: /^1$/,
+    number: /^1(\.5)?$/,
+    boolean: /^true$/,
+    array: /^$/,
+    object: /^(\{\})$/,
+    string: /^"x"$/,
+  };
+  const wrong = all.filter((text) => !types.some((one) => fits[one]?.test(text)));
+  if (!types.includes("null")) wrong.push("null");
+  return [...wrong, ...(special[member] ?? [])];
+}
+
+const long = JSON.stringify("x".repeat(20_000));
+const special: Record<string, string[]> = {
+  name: ['""', '" "', '"a\\nb"', long],
+  owner_name: ['""', '"a\\rb"', long],
+  owner_email: ['"x"', '"@x.example"', '"a@b c"', '"a@[127.0.0.1]"', '"a@x.example\\r\\nBcc: b@x.example"'],
+  notification_emails: ["[]", '["x"]', '[{"email":"a@x.example"}]', '[{"email":"a@x.example","topics":["all"]}]'],
+  monthly_limit: ["-1", "1e15", "9007199254740993", "0.5"],
+  allowance: ["-1", "1e15", "0.5"],
+  units: ["0", "-5", "1e15"],
+  ceiling_factor: ["0.5", "1001", "1.001"],
+  anchor_day: ["0", "32", "1.5"],
+  time_zone: ['"Mars/Olympus"', '"+01:00"', '""', '"../../etc/passwd"'],
+  language: ['"no language"', '""'],
+  overage: ['"free"'],
+  sender_policy: ['"none"'],
+  onboarding: ['"later"'],
+  alert_thresholds: ["[]", "[0]", "[101]", "[90,80]", "[80,80]", "[80.5]"],
+  expires_at: ['"tomorrow"', '"2026-13-01T00:00:00Z"', '"2026-12-01"'],
+  slug: ['"Has Space"', '"-x"', '"UPPER"', '"ä"'],
+  external_id: ['""', long],
+  plan: ['""', long],
+  region: ['""', long],
+  notes: [long],
+  public_message: ['"a\\r\\nb"', long],
+  metadata: [`{"a":${long}}`, '{"a":"\\u0000"}', '{"\\u0000":1}', "[1]"],
+  scopes: ["[]", '["root"]', '["read","read"]'],
+  subaccount_id: ['"x"', '"mas_01kb2m5xj7e1fr0x4m4f6a0z3q"', '"sub_"'],
+  subaccount_ids: ["[]", '["x"]', '["mas_01kb2m5xj7e1fr0x4m4f6a0z3q"]'],
+  overlap_seconds: ["-1", "604801", "0.5"],
+  note: [long],
+};
+
+const specialOf: Record<string, string[]> = {
+  "POST /v1/domains": ['"no domain"', '"com"', '"localhost"', '"a..b"', '"x.example/"', `"${"a".repeat(64)}.example"`],
+};
+
+function ask(name: string, endpoint: Endpoint, body: string): Promise<Answer> {
+  const { path, method, access } = endpoint.definition;
+  const { things } = world.customer;
+  const id = path.includes("/grants") ? ownDomain.body.id : thingOf(path);
+  const url = path.replace("{id}", id ?? things.sub);
+  void name;
+  const caller = access.who.includes("master") ? key : OPERATOR_KEY;
+  return door.call(method.toUpperCase(), url, { key: caller, body, headers: { "Content-Type": "application/json" } });
+}
+
+function thingOf(path: string): string | undefined {
+  const { things } = world.customer;
+  const kinds = { masters: things.mas, credentials: things.cred, queue: things.msg, domains: things.dom };
+  return kinds[path.split("/")[2] as keyof typeof kinds];
+}
+
+const tables = [
+  "master",
+  "subaccount",
+  "credential",
+  "api_key",
+  "top_up",
+  "sender_domain",
+  "domain_grant",
+  "audit_entry",
+];
+
+/** What is stored, but for times of use. */
+async function stored(): Promise<string> {
+  const parts = tables.map((table) =>
+    sql.raw(
+      `(select md5(string_agg((to_jsonb(t) - 'last_used_at')::text, '' order by t::text)) from ${table} t) as ${table}`,
+    ),
+  );
+  const { rows } = await sql`select ${sql.join(parts)}`.execute(door.database.db);
+  return JSON.stringify(rows);
+}
+
+test("there are members to try", () => {
+  expect(members.length).toBeGreaterThan(60);
+  for (const [name] of taking)
+    if (!/hold|release|\/\{id\}\/\w+$/.test(name)) expect(sampleBodies, name).toHaveProperty([name]);
+});
+
+test.each(members)(
+  "%s: what it must not be is 422, names it, and stores nothing",
+  async (_, name, endpoint, member, schema) => {
+    const before = await stored();
+    const others = { ...sampleBodies[name], [member]: undefined };
+    const extra = member === "name" ? (specialOf[name.replace("/subaccounts/{id}", "")] ?? []) : [];
+    for (const text of [...wrongTexts(schema, member), ...extra]) {
+      const body = JSON.stringify({ ...others, [member]: "@@" }).replace('"@@"', text);
+      const answer = await ask(name, endpoint, body);
+      expect([answer.status, answer.body.type], `${body.slice(0, 200)} ${answer.text}`).toEqual([
+        422,
+        "/problems/invalid",
+      ]);
+      const [first] = answer.body.errors;
+      expect(first.pointer, body.slice(0, 200)).toMatch(new RegExp(`^/${member}(/|$)`));
+      expect(first.detail).not.toBe("");
+    }
+    expect(await stored()).toBe(before);
+  },
+);
+
+test.each(members)("%s: the document says truly whether it may be null", (_, name, endpoint, member, schema) => {
+  const { body } = endpoint.definition;
+  const sample = { ...sampleBodies[name], [member]: null };
+  const result = body!.safeParse(sample);
+  const refused = result.error?.issues.some((issue) => issue.path[0] === member) ?? false;
+  expect([schema.type].flat().includes("null")).toBe(!refused);
+});
+
+test.each(taking)("%s: a member that is unknown is 422, names it, and stores nothing", async (name, endpoint) => {
+  const before = await stored();
+  for (const unknown of ["nope", "__proto__", "id", "a/b~c", ""]) {
+    const body = JSON.stringify({ ...sampleBodies[name], "@@": 1 }).replace("@@", unknown);
+    const answer = await ask(name, endpoint, body);
+    expect([answer.status, answer.body.type], answer.text).toEqual([422, "/problems/invalid"]);
+    const pointers = answer.body.errors.map(({ pointer }: { pointer: string }) => pointer);
+    expect(pointers).toContain(`/${unknown.replace("~", "~0").replace("/", "~1")}`);
+  }
+  expect(await stored()).toBe(before);
+});
+
+const requiring = taking.flatMap(([name, endpoint]) =>
+  (schemaOf(endpoint).required ?? []).map((member) => [`${name} ${member}`, name, endpoint, member] as const),
+);
+
+test.each(requiring)("%s: when it is missing, 422 says that it is required", async (_, name, endpoint, member) => {
+  const answer = await ask(name, endpoint, JSON.stringify({ ...sampleBodies[name], [member]: undefined }));
+  expect(answer.status).toBe(422);
+  expect(answer.body.errors).toContainEqual({ pointer: `/${member}`, detail: "This member is required." });
+});
+
+describe("the body as a whole", () => {
+  const [create] = taking.filter(([name]) => name === "POST /v1/subaccounts");
+  const post = (body: string, headers: Record<string, string> = {}) =>
+    door.call("POST", "/v1/subaccounts", { key, body, headers });
+
+  test.each([
+    "",
+    "{",
+    '{"name":',
+    "undefined",
+    "{'name': 1}",
+    "[1,]",
+
+    '{"a":1}{"b":2}',
+    "[".repeat(100_000),
+  ])("%s is 400: it is not JSON", async (body) => {
+    const answer = await post(body.slice(0, 200_000));
+    expect([answer.status, answer.body.type]).toEqual([400, "/problems/bad-json"]);
+  });
+
+  test.each(["null", "1", '"x"', "[]", "[{}]", "true"])("%s is 422: it is JSON, but no object", async (body) => {
+    expect((await post(body)).status).toBe(422);
+  });
+
+  test.each([
+    "text/plain",
+    "application/x-www-form-urlencoded",
+    "multipart/form-data; boundary=x",
+    "application/json; charset=latin1",
+    "text/json",
+    "application/jsonx",
+  ])("%s is 415", async (type) => {
+    const answer = await post("{}", { "Content-Type": type });
+    expect([answer.status, answer.body.type]).toEqual([415, "/problems/unsupported-media-type"]);
+    expect(answer.headers.get("accept")).toContain("application/json");
+  });
+
+  test.each([
+    "application/json",
+    "Application/JSON; charset=utf-8",
+    'application/json;charset="UTF-8"',
+    "application/merge-patch+json",
+  ])("%s is taken", async (type) => {
+    expect((await post("{}", { "Content-Type": type })).status).toBe(422);
+  });
+
+  test("more bytes than allowed are 413, announced or not", async () => {
+    const body = JSON.stringify({ name: "x".repeat(MAX_BODY_BYTES) });
+    expect((await post(body)).status).toBe(413);
+    const stream = new ReadableStream({
+      pull: (controller) => controller.enqueue(new TextEncoder().encode(" ".repeat(65_536))),
+    });
+    const request = new Request("http://x/v1/subaccounts", {
+      method: "POST",
+      headers: { Authorization: `Bearer ${key}`, "Content-Type": "application/json" },
+      body: stream,
+      duplex: "half",
+    } as RequestInit);
+    expect((await door.app.app.request(request)).status).toBe(413);
+  });
+
+  test("bytes that are no UTF-8 are 400", async () => {
+    const request = new Request("http://x/v1/subaccounts", {
+      method: "POST",
+      headers: { Authorization: `Bearer ${key}`, "Content-Type": "application/json" },
+      body: Buffer.from('{"name":"\xff\xfe"}', "latin1"),
+    });
+    expect((await door.app.app.request(request)).status).toBe(400);
+  });
+
+  test("a body where none is needed may be left out", async () => {
+    expect(create).toBeDefined();
+    const { sub } = world.sibling.things;
+    expect((await door.call("POST", `/v1/subaccounts/${sub}/disable`, { key })).status).toBe(200);
+    expect((await door.call("POST", `/v1/subaccounts/${sub}/enable`, { key, body: {} })).status).toBe(200);
+  });
+});
+
+describe("the query", () => {
+  test.each([
+    ["/v1/subaccounts?limit=0", "/limit"],
+    ["/v1/subaccounts?limit=101", "/limit"],
+    ["/v1/subaccounts?limit=x", "/limit"],
+    ["/v1/subaccounts?limit=1e1", "/limit"],
+    ["/v1/subaccounts?limit=", "/limit"],
+    ["/v1/subaccounts?limit=1&limit=2", "/limit"],
+    ["/v1/subaccounts?limits=1", "/limits"],
+    ["/v1/subaccounts?cursor=x", "/cursor"],
+    ["/v1/subaccounts?cursor=", "/cursor"],
+    ["/v1/subaccounts?cursor=%00", "/cursor"],
+    ["/v1/subaccounts?sort=secret", "/sort"],
+    ["/v1/subaccounts?sort=name,name", "/sort"],
+    ["/v1/subaccounts?sort=name;drop table master", "/sort"],
+    ["/v1/subaccounts?state=alive", "/state"],
+    ["/v1/subaccounts?used_percent_gte=-1", "/used_percent_gte"],
+    ["/v1/subaccounts?used_percent_gte=NaN", "/used_percent_gte"],
+    ["/v1/subaccounts?q=%00", "/q"],
+    ["/v1/subaccounts?with_own=maybe", "/with_own"],
+    ["/v1/messages?state=lost", "/state"],
+    ["/v1/messages?subaccount_id=x", "/subaccount_id"],
+    ["/v1/messages?recipient=%0d%0a", "/recipient"],
+    ["/v1/events?type=message.lost", "/type"],
+    ["/v1/usage?period=2026-13-01", "/period"],
+    ["/v1/usage?period=yesterday", "/period"],
+    ["/v1/usage?period=2026-11-02", "/period"],
+    ["/v1/usage/subaccounts?period=2026-11-02", "/period"],
+    [`/v1/subaccounts/${world.customer.things.sub}/usage?period=1`, "/period"],
+    [`/v1/subaccounts/${world.customer.things.sub}/usage/daily?period=0000-00-00`, "/period"],
+    ["/v1/audit?action=%00", "/action"],
+    ["/v1/captured?recipient=", "/recipient"],
+    ["/v1/domains?own=1", "/own"],
+  ])("%s is 422 at %s", async (path, pointer) => {
+    const answer = await door.call("GET", path, { key });
+    expect([answer.status, answer.body.errors?.[0]?.pointer], answer.text).toEqual([422, pointer]);
+  });
+});
