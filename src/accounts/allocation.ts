@@ -58,6 +58,7 @@ export async function requireRoom(
   units: number,
   except: SubaccountId | null,
   clock: Clock,
+  pointer = "/monthly_limit",
 ): Promise<void> {
   if (!master.strictAllocation || master.allowance === null) return;
   const room = master.allowance - (await allocated(trx, master, except, clock));
@@ -65,7 +66,7 @@ export async function requireRoom(
   throw new Fault(
     "conflict",
     `Strict allocation is on: ${units} units are more than the ${Math.max(0, room)} that are still to give.`,
-    [{ pointer: "/monthly_limit", detail: `Only ${Math.max(0, room)} units of the allowance are still to give.` }],
+    [{ pointer, detail: `Only ${Math.max(0, room)} units of the allowance are still to give.` }],
   );
 }
 
@@ -93,7 +94,9 @@ async function allocated(trx: Db, master: Master, except: SubaccountId | null, c
   const onlyUsed: RawBuilder<boolean> = sql`s.state in ('closed', 'archived') or s.id = ${master.ownSubaccountId}`;
   const { rows } = await sql<{ units: number }>`
     select coalesce(sum(case when ${onlyUsed} then coalesce(u.used, 0)
-                             else greatest(s.monthly_limit + coalesce(u.top_up, 0), u.used) end), 0)::bigint as units
+                             when u.account_id is not null then greatest(s.monthly_limit + u.top_up, u.used)
+                             else s.monthly_limit + coalesce((select sum(t.units) from top_up t
+                                    where t.subaccount_id = s.id and t.period_start = ${start}), 0) end), 0)::bigint as units
       from subaccount s left join usage u on u.account_id = s.id and u.period_start = ${start} and u.master_id = s.master_id
      where s.master_id = ${master.id} and (${except}::uuid is null or s.id <> ${except})`.execute(trx);
   return rows[0]?.units ?? 0;

@@ -12,6 +12,7 @@ import { findSubaccount } from "../accounts/find.ts";
 import { requireMasterChange } from "../accounts/permit.ts";
 import type { Principal } from "../accounts/principal.ts";
 import { record } from "../audit/record.ts";
+import { emit } from "../events/emit.ts";
 import { type Period, periodAt } from "../metering/period.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Db } from "../platform/database.ts";
@@ -52,7 +53,7 @@ export async function addTopUp(
     }
     if (locked.monthlyLimit === null)
       throw new Fault("conflict", "The account has no limit: there is nothing to top up.");
-    await requireRoom(trx, master, units, null, clock);
+    await requireRoom(trx, master, units, null, clock, "/units");
     return insert(trx, principal, locked, { units, note }, clock);
   });
 }
@@ -60,7 +61,7 @@ export async function addTopUp(
 async function insert(
   trx: Db,
   principal: Principal,
-  { id: subaccountId, masterId, calendar }: Subaccount,
+  { id: subaccountId, masterId, monthlyLimit, calendar }: Subaccount,
   { units, note }: { units: number; note: string | null },
   clock: Clock,
 ): Promise<TopUp> {
@@ -93,5 +94,7 @@ async function insert(
     },
     clock,
   );
+  const data = { monthly_limit: monthlyLimit, top_up: units, period_start: period.start.toISOString() };
+  await emit(trx, { type: "quota.changed", masterId, subaccountId, at: createdAt, data }, clock);
   return { id, units, note, period, createdAt };
 }

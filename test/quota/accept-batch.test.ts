@@ -7,7 +7,7 @@ import { testDatabase } from "../support/database.ts";
 import { utcMonths } from "../support/submission.ts";
 import { disagreements, knock, messageOf, mutate, openRows, thisMonth } from "./door.ts";
 
-const database = await testDatabase({ max: 30 });
+const database = await testDatabase({ max: 30, lockTimeoutMs: 20_000 });
 const { pool } = database;
 
 async function account(subaccount: SubaccountSeed = {}, master: MasterSeed = {}) {
@@ -40,7 +40,7 @@ test("fifty sessions racing for the last hundred units get exactly one hundred",
 });
 
 test("control: without the lock, sessions that have read the same row pass the limit together", async () => {
-  await using other = await testDatabase({ max: 10 });
+  await using other = await testDatabase({ max: 10, lockTimeoutMs: 20_000 });
   const { masterId } = await seedMaster(other);
   const who = { masterId, subaccountId: await seedSubaccount(other, masterId, { monthlyLimit: 1 }) };
   await openRows(other, who, thisMonth(other));
@@ -241,7 +241,7 @@ test.each([
   ["batches that lock in one order both go through", "accept_batch", false],
   ["control: a batch that locks backwards meets another in a circle, and the server ends it", "backwards", true],
 ])("%s", async (_, call, failed) => {
-  await using other = await testDatabase();
+  await using other = await testDatabase({ max: 10, lockTimeoutMs: 20_000 });
   const { masterId } = await seedMaster(other);
   const who = { masterId, subaccountId: await seedSubaccount(other, masterId) };
   await openRows(other, who, thisMonth(other));

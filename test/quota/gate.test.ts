@@ -6,7 +6,7 @@ import { testRedis } from "../support/redis.ts";
 import { promises } from "./gate-contract.ts";
 
 const { redis } = await testRedis();
-const database = await testDatabase({ max: 20 });
+const database = await testDatabase({ max: 20, lockTimeoutMs: 20_000 });
 const deps = { metrics: createMetrics(), log: silentLog, clock: database.clock };
 
 promises("the gate over Postgres", database, (pool) => createGate({ ...deps, database: { pool } }));

@@ -6,7 +6,7 @@ import { type TestDatabase, testDatabase } from "../support/database.ts";
 import type { Account } from "../support/ledger.ts";
 import { disagreements, knock, messageOf, openRows, thisMonth } from "./door.ts";
 
-const database = await testDatabase({ max: 30 });
+const database = await testDatabase({ max: 30, lockTimeoutMs: 20_000 });
 const { pool } = database;
 
 async function account(subaccount: SubaccountSeed = {}, master: MasterSeed = {}, at = database) {
@@ -67,7 +67,7 @@ test("after the answer of a change no message is accepted beyond the new limit, 
 });
 
 test("control: a change that does not reach the usage row is found out", async () => {
-  await using other = await testDatabase({ max: 20 });
+  await using other = await testDatabase({ max: 20, lockTimeoutMs: 20_000 });
   const who = await account({ monthlyLimit: 0 }, {}, other);
   await other.pool.query("alter table subaccount disable trigger subaccount_syncs_usage");
   expect(await contradictions(other, who, upAndDown)).not.toEqual([]);
@@ -179,7 +179,7 @@ test("a top-up of a row that is not there yet is in it when it is opened", async
 });
 
 test("a storm of sends over many accounts and of every kind of change ends without a deadlock, every sum exact", async () => {
-  await using other = await testDatabase({ max: 24 });
+  await using other = await testDatabase({ max: 24, lockTimeoutMs: 20_000 });
   const { masterId } = await seedMaster(other, { allowance: 400 });
   const members: Account[] = [];
   for (let i = 0; i < 6; i++) {
@@ -234,7 +234,7 @@ async function alerts(at: TestDatabase, id: AccountId) {
 }
 
 test("each threshold fires once, however many sessions cross it at once, with one mail job and one event each", async () => {
-  await using other = await testDatabase({ max: 20 });
+  await using other = await testDatabase({ max: 20, lockTimeoutMs: 20_000 });
   const who = await account({ monthlyLimit: 100 }, { allowance: 100 }, other);
   await Promise.all(
     Array.from({ length: 12 }, async () => {

@@ -15,7 +15,7 @@ import { disagreements, knock, messageOf, openRows, thisMonth } from "./door.ts"
 import { account, chargeOf, family, send, standings } from "./gate-contract.ts";
 
 const { redis } = await testRedis();
-const database = await testDatabase({ max: 20 });
+const database = await testDatabase({ max: 20, lockTimeoutMs: 20_000 });
 const { pool } = database;
 const metrics = createMetrics();
 const counters = createCounters(redis, 0);

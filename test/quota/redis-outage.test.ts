@@ -11,7 +11,7 @@ import { disagreements } from "./door.ts";
 import { account, chargeOf, send } from "./gate-contract.ts";
 
 const { redis, server } = await testRedis();
-const database = await testDatabase({ max: 20 });
+const database = await testDatabase({ max: 20, lockTimeoutMs: 20_000 });
 const metrics = createMetrics();
 const events: string[] = [];
 const log = createLog("info", {

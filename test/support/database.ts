@@ -8,12 +8,13 @@ import { TEMPLATE, withDatabase } from "./template.ts";
 
 export type TestDatabase = Database & Readonly<{ clock: Clock }>;
 
-export type TestDatabaseOptions = Readonly<{ clockOffsetMs?: number; max?: number }>;
+/** `lockTimeoutMs`: where a crowd waits for one row on a machine that may be busy. */
+export type TestDatabaseOptions = Readonly<{ clockOffsetMs?: number; max?: number; lockTimeoutMs?: number }>;
 
 export async function testDatabase(options: TestDatabaseOptions = {}): Promise<TestDatabase> {
-  const { clockOffsetMs = 0, max = 10 } = options;
+  const { clockOffsetMs = 0, max = 10, lockTimeoutMs = 1000 } = options;
   const url = await createDatabase();
-  const database = openDatabase({ url, clockOffsetMs, max, applicationName: "postmeter test" });
+  const database = openDatabase({ url, clockOffsetMs, max, lockTimeoutMs, applicationName: "postmeter test" });
   const clock = createClock(clockOffsetMs);
   let disposed = false;
   const dispose = async () => {
