@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs";
 import type { HttpBindings } from "@hono/node-server";
 import { OpenAPIHono } from "@hono/zod-openapi";
-import type { Context } from "hono";
+import type { Context, MiddlewareHandler } from "hono";
 import { authenticate, callerOf } from "./access.ts";
 import { networks, originOf } from "./client-address.ts";
 import type { Deps } from "./deps.ts";
@@ -21,7 +21,7 @@ export type App = Readonly<{ app: OpenAPIHono<Env>; endpoints: readonly Endpoint
 
 export function createApp(deps: Deps, draining: () => boolean = () => false): App {
   const app = new OpenAPIHono<Env>();
-  app.use(logRequests(deps), setSecurityHeaders());
+  app.use(logRequests(deps), setSecurityHeaders(), onlyErrors);
   registerSecurity(app);
   const endpoints = createEndpoints(deps);
   for (const endpoint of endpoints) mount(app, deps, endpoint);
@@ -66,6 +66,15 @@ function fromHere(c: Context<Env>, trusted: ReturnType<typeof networks>): boolea
   );
   return originOf(address, forwardedFor, forwarded, trusted).loopback;
 }
+
+/** Hono answers what is thrown only when it is an Error. */
+const onlyErrors: MiddlewareHandler<Env> = async (_, next) => {
+  try {
+    await next();
+  } catch (thrown) {
+    throw thrown instanceof Error ? thrown : new Error(`thrown: ${String(thrown)}`);
+  }
+};
 
 /** Whatever is thrown becomes a problem; what is not the caller's to know goes to the log under the same instance. */
 function answerFailures(app: OpenAPIHono<Env>, { log }: Deps): void {
