@@ -81,25 +81,27 @@ export function createCounters(redis: Redis, offsetMs: number, { reserve, releas
       return Number(await run(publish, keyOf(first.masterId, first.periodStart), expiresAt, ...args));
     },
     async read(masterId, periodStart) {
-      const counters = new Map<AccountId, Counter>();
       const key = keyOf(masterId, periodStart);
-      if ((await redis.type(key)) !== "hash") return counters;
-      const fields: Record<string, string> = await redis.hgetall(key);
-      for (const [name, used] of Object.entries(fields)) {
-        const id = name.slice(1);
-        const cap = fields[`c${id}`];
-        const version = fields[`v${id}`] ?? "";
-        if (!name.startsWith("u") || cap === undefined) continue;
-        const counter = { used: Number(used), cap: cap === "*" ? null : Number(cap), version: Number(version) };
-        counters.set(id as AccountId, { ...counter, seen: `${used}/${version}` });
-      }
-      return counters;
+      return (await redis.type(key)) === "hash" ? parse(await redis.hgetall(key)) : new Map();
     },
     ready: () => redis.status === "ready",
     async probe() {
       await run(publish, `pm:{${randomUUID()}}`, Date.now() + 10_000, "probe", 0, "*", 1, "");
     },
   };
+}
+
+function parse(fields: Readonly<Record<string, string>>): Map<AccountId, Counter> {
+  const counters = new Map<AccountId, Counter>();
+  for (const [name, used] of Object.entries(fields)) {
+    const id = name.slice(1);
+    const cap = fields[`c${id}`];
+    const version = fields[`v${id}`] ?? "";
+    if (!name.startsWith("u") || cap === undefined) continue;
+    const counter = { used: Number(used), cap: cap === "*" ? null : Number(cap), version: Number(version) };
+    counters.set(id as AccountId, { ...counter, seen: `${used}/${version}` });
+  }
+  return counters;
 }
 
 /** An account that may not send has no room: the gate then asks the rows, which say why. */

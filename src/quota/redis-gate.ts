@@ -5,75 +5,21 @@
  * published and the message passes; where Redis knows nothing (flushed, restarted, evicted), the rows fill it.
  * On failure: an error or a timeout of Redis opens the breaker; until it works again the gate without Redis decides.
  */
-import type { Pool } from "pg";
-import type { Log } from "../platform/log.ts";
-import type { Metrics } from "../platform/metrics.ts";
-import type { Breaker } from "./breaker.ts";
-import type { Counted, Counters, Publication } from "./counters.ts";
-import { type Charge, decide, type Gate, RESERVED, type Reservation, type Standing } from "./gate.ts";
-import type { Memory } from "./memory.ts";
-import { type Standings, standingsOf } from "./standing.ts";
+import { type ConfirmDeps, confirm } from "./confirm.ts";
+import type { Counted, Publication } from "./counters.ts";
+import { type Charge, type Gate, RESERVED, type Reservation, type Standing } from "./gate.ts";
 
-type NotCounted = Exclude<Counted, "counted">;
+/** `without` decides while Redis is away. */
+export type RedisGateDeps = ConfirmDeps & Readonly<{ without: Gate }>;
 
-export type RedisGateDeps = Readonly<{
-  counters: Counters;
-  breaker: Breaker;
-  /** Decides while Redis is away. */
-  without: Gate;
-  pool: Pool;
-  memory: Memory;
-  metrics: Pick<Metrics, "gateCold" | "gateConfirmed">;
-  log: Log;
-}>;
-
-export function createRedisGate({ counters, breaker, without, pool, memory, metrics, log }: RedisGateDeps): Gate {
-  /** Charges that Redis has not counted: there is nothing to give back. */
+export function createRedisGate(deps: RedisGateDeps): Gate {
+  const { counters, breaker, without, memory } = deps;
+  /** Charges that passed and that Redis has not counted: there is nothing to give back. */
   const uncounted = new WeakSet<Charge>();
-
-  function pass(charge: Charge): Reservation {
-    uncounted.add(charge);
-    return RESERVED;
-  }
 
   async function reserveWithout(charge: Charge): Promise<Reservation> {
     uncounted.add(charge);
     return without.reserve(charge);
-  }
-
-  /** Redis is full or cold for this charge: the rows decide. */
-  async function confirm(charge: Charge, seen: NotCounted): Promise<Reservation> {
-    if (seen === "missing") metrics.gateCold.inc();
-    const remembered = seen === "missing" ? undefined : memory.refusal(charge);
-    if (remembered !== undefined) return remembered;
-    let standings: Standings | undefined;
-    try {
-      standings = await standingsOf(pool, charge);
-    } catch (error) {
-      log.warn({ event: "quota.rows_unreadable", err: error }, "the usage rows could not be read: the door decides");
-    }
-    if (standings === undefined) return pass(charge);
-    const { subaccount, master } = standings;
-    memory.learn([subaccount, master]);
-    const decision = decide(charge.units, subaccount, master);
-    metrics.gateConfirmed.inc({ result: decision.kind });
-    if (decision !== RESERVED && seen !== "missing") return decision;
-    try {
-      await correct(standings, seen);
-      if (decision !== RESERVED) return decision;
-      return (await counters.reserve(charge)) === "counted" ? RESERVED : pass(charge);
-    } catch (error) {
-      breaker.failed(error);
-      return decision === RESERVED ? pass(charge) : decision;
-    }
-  }
-
-  async function correct({ subaccount, master }: Standings, seen: NotCounted): Promise<void> {
-    const [seenSubaccount, seenMaster] = seen === "missing" ? ["", ""] : [seen.subaccount, seen.master];
-    await counters.publish([
-      { standing: subaccount, seen: seenSubaccount },
-      { standing: master, seen: seenMaster },
-    ]);
   }
 
   return {
@@ -86,7 +32,11 @@ export function createRedisGate({ counters, breaker, without, pool, memory, metr
         breaker.failed(error);
         return reserveWithout(charge);
       }
-      return answer === "counted" ? RESERVED : confirm(charge, answer);
+      if (answer === "counted") return RESERVED;
+      const decision = await confirm(charge, answer, deps);
+      if (decision !== "uncounted") return decision;
+      uncounted.add(charge);
+      return RESERVED;
     },
     async release(charge) {
       if (uncounted.delete(charge)) return without.release(charge);

@@ -250,6 +250,15 @@ test("each threshold fires once, however many sessions cross it at once, with on
   expect(rows).toEqual([{ jobs: 8, events: 8 }]);
 });
 
+test("a crossing and a lowering at the same moment fire one alert for the threshold both cross", async () => {
+  for (let i = 0; i < 15; i++) {
+    const who = await account({ monthlyLimit: 100 });
+    await knock(pool, [messageOf(who, 75)]);
+    await Promise.all([knock(pool, [messageOf(who, 5)]), setLimit(who.subaccountId, 90)]);
+    expect(await alerts(database, who.subaccountId)).toEqual([80]);
+  }
+});
+
 test("a message that crosses several thresholds fires the highest alone", async () => {
   const who = await account();
   await knock(pool, [messageOf(who, 96)]);

@@ -243,3 +243,15 @@ test("a refusal at the door heals a counter that is too low, so that the next is
   expect(await counters.reserve(chargeOf(world, who, 1))).not.toBe("counted");
   expect(version).toBeGreaterThan(0);
 });
+
+test("control: a script that takes only newer rows leaves it too low, and the next goes to the door again", async () => {
+  const who = await ready(5);
+  for (let i = 0; i < 5; i++) await send(world, who);
+  await gate.publish(await standings(database, who));
+  await redis.hset(keyOf(who), { [`u${who.subaccountId}`]: 2, [`u${who.masterId}`]: 2 });
+  const careless = gateOver(mutant("publish", "or (newVersion == oldVersion and tonumber(used) > oldUsed)", ""));
+  await careless.publish(await standings(database, who));
+  expect(await usedOf(who)).toEqual([2, 2]);
+  await gate.publish(await standings(database, who));
+  expect(await usedOf(who)).toEqual([5, 5]);
+});
