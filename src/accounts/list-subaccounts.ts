@@ -75,6 +75,7 @@ export async function listSubaccounts(
   const sorts = sortColumns(filter.sort ?? [{ by: "name", descending: false }]);
   let query = (await withUsage(db, principal, masterId, clock)).limit(filter.limit + 1).orderBy(orderBy(sorts));
   if (reach.subaccountId !== null) query = query.where("s.id", "=", reach.subaccountId);
+  if (reach.masterId !== null) query = query.where("s.master_id", "=", reach.masterId);
   if (filter.after !== undefined) query = query.where(behind(sorts, filter.after));
   for (const condition of conditions(filter)) query = query.where(condition);
   const values = sql<CursorValue[]>`jsonb_build_array(${sql.join(sorts.map(({ expression }) => expression))})`;
@@ -93,25 +94,20 @@ function sortColumns(sorts: readonly Sort<SubaccountSort>[]): SortColumn[] {
 /** With the usage row of the running period, which one master's subaccounts have in common. */
 async function withUsage(db: Db, principal: Principal, masterId: MasterId | null, clock: Clock) {
   const now = clock.now();
-  const start = masterId === null ? null : await periodStart(db, masterId, principal, clock);
-  const running: RawBuilder<boolean> =
-    start === null
-      ? sql`u.period_start <= ${now} and u.period_end > ${now}`
-      : sql`u.period_start = ${start} and u.master_id = ${masterId}`;
-  const query = selectSubaccounts(db)
+  const usage = selectSubaccounts(db).select([sql<number>`${used}`.as("used"), sql<number>`${percent}`.as("percent")]);
+  if (masterId === null || principal.kind === "subaccount") {
+    const running = sql<boolean>`u.period_start <= ${now} and u.period_end > ${now}`;
+    return usage
+      .leftJoin("usage as u", (join) => join.onRef("u.account_id", "=", "s.id").on(running))
+      .select(sql<number>`coalesce(u.top_up, 0)`.as("top_up"));
+  }
+  const { start } = periodAt((await findMaster(db, principal, masterId, clock)).calendar, now);
+  const running = sql<boolean>`u.period_start = ${start} and u.master_id = ${masterId}`;
+  const given = sql`(select sum(t.units)::bigint from top_up t where t.subaccount_id = s.id and t.period_start = ${start})`;
+  return usage
     .leftJoin("usage as u", (join) => join.onRef("u.account_id", "=", "s.id").on(running))
-    .select([
-      sql<number>`${used}`.as("used"),
-      sql<number>`coalesce(u.top_up, 0)`.as("top_up"),
-      sql<number>`${percent}`.as("percent"),
-    ]);
-  return masterId === null ? query : query.where("s.master_id", "=", masterId);
-}
-
-async function periodStart(db: Db, masterId: MasterId, principal: Principal, clock: Clock): Promise<Date> {
-  const asking: Principal = principal.kind === "subaccount" ? { kind: "operator", via: "key" } : principal;
-  const { calendar } = await findMaster(db, asking, masterId, clock);
-  return periodAt(calendar, clock.now()).start;
+    .select(sql<number>`coalesce(u.top_up, ${given}, 0)`.as("top_up"))
+    .where("s.master_id", "=", masterId);
 }
 
 function conditions(filter: SubaccountFilter): RawBuilder<boolean>[] {
@@ -123,13 +119,13 @@ function conditions(filter: SubaccountFilter): RawBuilder<boolean>[] {
     all.push(sql`${shownRank()} = any(${ranks}::int[])`);
   }
   if (filter.usedPercentGte !== undefined) all.push(sql`${percent} >= ${filter.usedPercentGte}`);
-  if (filter.q !== undefined && filter.q !== "") all.push(contains(filter.q.toLowerCase()));
+  if (filter.q !== undefined && filter.q !== "") all.push(contains(filter.q.toLowerCase().replaceAll("\0", "")));
   return all;
 }
 
 function contains(q: string): RawBuilder<boolean> {
-  return sql`(position(${q} in lower(concat_ws(chr(10), s.name, s.slug, s.external_id, s.owner_name, s.owner_email))) > 0
-    or s.id in (select d.subaccount_id from sender_domain d where d.master_id = s.master_id and position(${q} in d.name) > 0))`;
+  return sql`(position(${q}::text in lower(concat_ws(chr(10), s.name, s.slug, s.external_id, s.owner_name, s.owner_email))) > 0
+    or s.id in (select d.subaccount_id from sender_domain d where d.master_id = s.master_id and position(${q}::text in d.name) > 0))`;
 }
 
 /** states.ts's shownState in SQL: the index in shownStates of the strongest. */

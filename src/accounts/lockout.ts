@@ -40,14 +40,15 @@ export function createLockout({ db, keyring, clock, changes, log }: LockoutOptio
     if (locks.size < MAX_LOCKS) locks.set(key, until);
     else complete = false;
   };
+  let gaps = 0;
   const reload = async () => {
+    const mine = ++gaps;
     locks.clear();
     complete = false;
     if (!changes.heard()) return;
-    const count = changes.count();
     const rows = await readLocks(db);
     for (const { key, locked_until } of rows) remember(key.toString("hex"), locked_until.getTime());
-    complete = changes.heard() && changes.count() >= count && rows.length < MAX_LOCKS;
+    if (mine === gaps) complete = rows.length < MAX_LOCKS;
   };
   const reloadSoon = () =>
     queueMicrotask(() => void reload().catch((error) => log.warn({ event: "accounts.locks_unread", err: error })));

@@ -9,7 +9,8 @@ import type { MasterId, SubaccountId } from "../platform/ids.ts";
 
 const PAGE = 200;
 
-export async function syncUsageOfMaster(db: Db, masterId: MasterId): Promise<void> {
+export async function syncUsage(db: Db, payload: unknown): Promise<void> {
+  const { master_id: masterId } = payload as { master_id: MasterId };
   let after: SubaccountId | null = null;
   for (;;) {
     const rows: { id: SubaccountId }[] = await syncPage(db, masterId, after);
