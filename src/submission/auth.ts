@@ -6,7 +6,6 @@
  */
 import type { Authenticator, SendingAccount, SmtpAnswer } from "../accounts/authenticate.ts";
 import type { Reply } from "../mail/reply.ts";
-import { formatId } from "../platform/ids.ts";
 import type { Log } from "../platform/log.ts";
 import type { Metrics } from "../platform/metrics.ts";
 import * as replies from "./replies.ts";
@@ -53,9 +52,4 @@ async function ask({ username, password, authzid }: Attempt, session: Session, d
 
 function refused(reply: Reply, close: boolean): AuthResult {
   return { kind: "refused", reply, close };
-}
-
-/** Who a log line is about. */
-export function tenant({ masterId, subaccountId }: Pick<SendingAccount, "masterId" | "subaccountId">) {
-  return { master_id: formatId("mas", masterId), subaccount_id: formatId("sub", subaccountId) };
 }

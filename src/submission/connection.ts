@@ -38,6 +38,7 @@ export function connectionOf(session: SMTPServerSession): Connection {
 }
 
 const OWN_STATUS = /^[245]\.\d{1,3}\.\d{1,3} /;
+const GREETING = 220;
 const NEEDS_TLS = new Set(["AUTH", "MAIL", "RCPT", "DATA"]);
 const PROTOCOL_ERRORS = new Set([500, 501, 502, 503, 504, 530, 555]);
 
@@ -49,6 +50,7 @@ export class Connection extends SMTPConnection implements Session {
   readonly openedAtMs = this.phaseSinceMs;
   readonly peer: Peer;
   readonly #house: House;
+  readonly #cleartext: boolean; // AUTH without TLS is allowed
   #verb = "";
   #commands = 0;
   #errors = 0;
@@ -57,6 +59,7 @@ export class Connection extends SMTPConnection implements Session {
     super(server, socket, { remoteAddress: peer.address, remotePort: peer.port });
     this.peer = peer;
     this.#house = house;
+    this.#cleartext = house.cleartextAllowed(peer);
     connections.set(this.session, this);
   }
 
@@ -80,7 +83,7 @@ export class Connection extends SMTPConnection implements Session {
   }
 
   get mayAuthenticate(): boolean {
-    return this.secure || this.#house.cleartextAllowed(this.peer);
+    return this.secure || this.#cleartext;
   }
 
   /** The library forgets it after STARTTLS (RFC 3207 4.2). */
@@ -137,11 +140,20 @@ export class Connection extends SMTPConnection implements Session {
     const shown =
       Array.isArray(data) && !this.mayAuthenticate ? data.filter((line) => !line.startsWith("AUTH ")) : data;
     this.phaseSinceMs = performance.now();
+    if (code !== GREETING) this.#joinWrites(); // after a 220 to STARTTLS the socket is another one at once
     super.send(code, shown, own ? false : context);
     this.#house.replied(code);
     if (!PROTOCOL_ERRORS.has(code) || this.#verb === "RCPT") return;
     this.#errors += 1;
     if (this.#errors >= this.#house.limits.maxErrors) this.reply(replies.tooManyErrors);
+  }
+
+  /** Replies to pipelined commands go out in one write: half of the work per message is writes to sockets. */
+  #joinWrites(): void {
+    const socket = this._socket;
+    if (socket.writableCorked > 0) return;
+    socket.cork();
+    process.nextTick(() => socket.uncork());
   }
 
   override _onCommand(command: Buffer, callback?: () => void): void {

@@ -21,10 +21,10 @@ import type { Metrics } from "../platform/metrics.ts";
 import type { Charge, Gate } from "../quota/gate.ts";
 import type { Acceptance, Submission } from "../spool/message.ts";
 import type { Stage } from "../spool/stage.ts";
-import { tenant } from "./auth.ts";
 import { type Content, type ContentFault, createContent, type Received } from "./content.ts";
 import * as replies from "./replies.ts";
 import { overLimit, type Refusal, type Session, type Transaction } from "./session.ts";
+import { tenant } from "./tenant.ts";
 
 export type ReceiveDeps = Readonly<{
   hostname: string;
@@ -55,19 +55,25 @@ export async function receive(
   received: () => void,
 ): Promise<Answer> {
   const id = newId<MessageId>(deps.clock);
+  const name = formatId("msg", id);
   const content = createContent({
     maxBytes: deps.maxMessageBytes,
     openStage: () => deps.createStage(id),
-    compose: (head) => addedFields(head, id, session, transaction, deps),
+    compose: (head) => addedFields(head, name, session, transaction, deps),
   });
-  let answer: Answer = refusal({ reply: replies.temporaryFailure });
+  let kept = false; // what was written ahead may belong to a stored message
+  const accept = (submission: Submission) => {
+    kept = true;
+    return deps.accept(submission);
+  };
   try {
     if (!(await collect(stream, content))) return { kind: "gone" };
     received();
-    answer = await decide(id, await content.end(), transaction, deps);
+    const answer = await decide({ id, name }, await content.end(), transaction, { ...deps, accept });
+    kept = answer.kind === "accepted" || answer.kind === "silence";
     return answer;
   } finally {
-    if (answer.kind !== "accepted" && answer.kind !== "silence") await discard(content, deps.log);
+    if (!kept) await discard(content, deps.log);
   }
 }
 
@@ -91,19 +97,18 @@ function collect(stream: Readable, content: Content): Promise<boolean> {
 /** What goes on top: our Received, then what the header lacks. */
 function addedFields(
   head: Head,
-  id: MessageId,
+  name: string,
   session: Session,
   { sender, parameters }: Transaction,
   deps: ReceiveDeps,
 ): Buffer | Reply {
   const { hostname, clock } = deps;
   const at = clock.now();
-  const shownId = formatId("msg", id);
   let text = receivedField({
     greetedAs: session.greetedAs,
     clientAddress: session.clientAddress,
     hostname,
-    id: shownId,
+    id: name,
     at,
     tls: session.tls,
     authenticated: true,
@@ -114,12 +119,15 @@ function addedFields(
     text += `From: ${sender}\r\n`;
   }
   if (!head.hasDate) text += `Date: ${messageDate(at)}\r\n`;
-  if (head.messageId === null) text += `Message-ID: <${shownId}@${hostname}>\r\n`;
+  if (head.messageId === null) text += `Message-ID: <${name}@${hostname}>\r\n`;
   return Buffer.from(text);
 }
 
+/** A message's id, as it is stored and as it is shown. */
+type Named = Readonly<{ id: MessageId; name: string }>;
+
 async function decide(
-  id: MessageId,
+  { id, name }: Named,
   received: Received | ContentFault,
   transaction: Transaction,
   deps: ReceiveDeps,
@@ -136,9 +144,10 @@ async function decide(
   if (reservation.kind === "closed") return refusal({ reply: replies.accountClosed, reason: "account" });
   if (reservation.kind === "over") return refusal(overLimit(reservation, units));
   const acceptance = await deps.accept(submissionOf(id, received, transaction, charge));
-  if (acceptance.kind === "accepted") return acceptedAs(acceptance.id, received, charge, deps);
+  if (acceptance.kind === "accepted")
+    return acceptedAs(acceptance.id === id ? name : formatId("msg", acceptance.id), received, charge, deps);
   if (acceptance.kind === "unknown") {
-    deps.log.error({ event: "message.unknown", message_id: formatId("msg", id), ...tenant(account), units });
+    deps.log.error({ event: "message.unknown", message_id: name, ...tenant(account), units });
     return { kind: "silence" };
   }
   await release(charge, deps);
@@ -189,19 +198,19 @@ function submissionOf(id: MessageId, received: Received, transaction: Transactio
   };
 }
 
-function acceptedAs(id: MessageId, { sizeBytes }: Received, charge: Charge, deps: ReceiveDeps): Answer {
+function acceptedAs(name: string, { sizeBytes }: Received, charge: Charge, deps: ReceiveDeps): Answer {
   const { units } = charge;
   deps.metrics.accepted.inc();
   deps.metrics.acceptedUnits.inc(units);
   deps.metrics.acceptedBytes.inc(sizeBytes);
   deps.log.info({
     event: "message.accepted",
-    message_id: formatId("msg", id),
+    message_id: name,
     ...tenant(charge),
     units,
     bytes: sizeBytes,
   });
-  return { kind: "accepted", reply: replies.accepted(id) };
+  return { kind: "accepted", reply: replies.accepted(name) };
 }
 
 /** A reservation that is not given back leaves the gate too high for a while: harmless, so it fails no message. */

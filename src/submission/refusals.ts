@@ -7,8 +7,8 @@ import type { Refusal as RefusalRecord } from "../metering/refusals.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Log } from "../platform/log.ts";
 import type { Metrics } from "../platform/metrics.ts";
-import { tenant } from "./auth.ts";
 import type { Refusal } from "./session.ts";
+import { tenant } from "./tenant.ts";
 
 export type RefusalDeps = Readonly<{
   refused: (refusal: RefusalRecord) => void;

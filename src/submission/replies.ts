@@ -1,7 +1,6 @@
 /** Every answer of our own (contract.md). Those of smtp-server get their enhanced codes in connection.ts. */
 import { isoSecond } from "../mail/date.ts";
 import { type Reply, replyText } from "../mail/reply.ts";
-import { formatId, type MessageId } from "../platform/ids.ts";
 
 const make = (code: number, detail: Reply["detail"], text: string): Reply => ({ code, detail, text });
 
@@ -25,8 +24,9 @@ export const tooManyErrors = make(421, "7.0", "Too many errors, closing connecti
 export const tooManyCommands = make(421, "7.0", "Too many commands without a message, closing connection");
 export const tooManyConnections = make(421, "7.0", "Too many connections from your address");
 
-export function accepted(id: MessageId): Reply {
-  return make(250, "0.0", `Accepted as ${formatId("msg", id)}`);
+/** `name`: the message's id as it is shown. */
+export function accepted(name: string): Reply {
+  return make(250, "0.0", `Accepted as ${name}`);
 }
 
 export function messageTooLarge(maxBytes: number): Reply {

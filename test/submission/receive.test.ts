@@ -58,6 +58,15 @@ describe("a large message", () => {
     expect(house.reservations).toHaveLength(1);
   });
 
+  test("keeps its parts also when acceptance breaks down: nobody knows how far it got", async () => {
+    const house = await startHouse({ config: { maxMessageBytes: 30_000_000 } });
+    const client = await ready(house.submission.ports.submission);
+    house.world.acceptance = "throws";
+    expect(await send(client, header + lines(2 * PART_BYTES))).toMatch(/^451 4\.3\.0/);
+    expect(house.staged.size).toBe(1);
+    client.destroy();
+  });
+
   test("that can't be written ahead is put off", async () => {
     const house = await startHouse({ config: { maxMessageBytes: 30_000_000 } });
     house.world.throws = new Set(["stage"]);
