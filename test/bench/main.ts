@@ -21,17 +21,21 @@ if (options === null) console.log(help);
 else if (typeof options === "string") {
   console.error(`${options}\nnpm run bench -- --help shows what there is.`);
   process.exitCode = 2;
-} else process.exitCode = (await bench(options)) ? 0 : 1;
+} else
+  process.exitCode = await bench(options).catch((error: Error) => {
+    console.error(`The bench can't go on: ${error.message}`);
+    return 1;
+  });
 
-/** True when every message is accounted for. */
-async function bench(options: Options): Promise<boolean> {
+/** 0 when every message is accounted for. */
+async function bench(options: Options): Promise<number> {
   const interrupted = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => interrupted.abort());
   await using sink = await startSink();
   await using generator = await startGenerator(options.generators);
   await using targets = await startTargets(options, sink);
   for (const { name, why } of targets.absent) console.log(`${name} is left out: ${why}`);
-  if (targets.present.length === 0) return false;
+  if (targets.present.length === 0) return 1;
 
   const setup: Bench = { sink, generator, tls: options.tls, pipelining: options.pipelining, patienceMs: 20_000 };
   const rounds = await alternate(setup, targets.present, options, interrupted.signal);
@@ -46,7 +50,7 @@ async function bench(options: Options): Promise<boolean> {
     problems,
   };
   show(report, options);
-  return problems.length === 0 && !interrupted.signal.aborted;
+  return problems.length === 0 && !interrupted.signal.aborted ? 0 : 1;
 }
 
 /** Every target in turn within each round, so that the machine's moods meet all alike. The first runs only warm up. */

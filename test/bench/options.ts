@@ -20,6 +20,7 @@ export type Options = Readonly<{
   memory: string;
   html: string;
   json: string | null;
+  profile: string | null;
   quick: boolean;
 }>;
 
@@ -46,6 +47,7 @@ no figures.
   --memory /dev/shm        folder on tmpfs, for the peer that pays no disk
   --html data/bench.html   the page with plots
   --json FILE              all figures of all rounds
+  --profile FOLDER         a CPU profile of the relay, written when it ends
   --help
 
 Needs Linux, and root for Postfix.`;
@@ -88,6 +90,7 @@ export function readOptions(args: readonly string[]): Options | string | null {
     memory: values.memory ?? "/dev/shm",
     html: values.html ?? "data/bench.html",
     json: values.json ?? null,
+    profile: values.profile ?? null,
     quick,
   };
   if (options.sizes.some((size) => size < 512)) problems.push("--sizes: at least 512 bytes");
@@ -118,6 +121,7 @@ function parse(args: readonly string[]) {
       memory: text,
       html: text,
       json: text,
+      profile: text,
     },
   });
   return values;

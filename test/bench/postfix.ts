@@ -110,7 +110,7 @@ export async function startPostfix(order: PostfixOrder): Promise<Target | Absent
     port,
     logins: [],
     tls: false,
-    roots: [master.pid!],
+    roots: [{ name: "postfix", pid: master.pid! }],
     books: () => Promise.resolve([]),
     verify: () => Promise.resolve(null),
     [Symbol.asyncDispose]: stop,

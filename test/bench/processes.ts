@@ -1,6 +1,6 @@
 /** CPU time and peak memory of process trees, from /proc. Linux only: elsewhere the figures are empty. */
-import { readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
-import { basename } from "node:path";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import type { Root } from "./target.ts";
 
 type Process = Readonly<{ pid: number; parent: number; name: string; cpuTicks: number }>;
 
@@ -10,13 +10,14 @@ const ticksPerSecond = 100;
 /** Peak resident memory by program name, in bytes: the largest single process, and how many there were. */
 export type Peak = Readonly<{ name: string; processes: number; peakBytes: number }>;
 
-/** CPU seconds of the trees, children that have ended and were waited for included. */
-export function cpuSeconds(roots: readonly number[]): number {
-  return treeOf(roots).reduce((sum, one) => sum + one.cpuTicks, 0) / ticksPerSecond;
+/** CPU seconds by root, children that have ended and were waited for included. */
+export function cpuSeconds(roots: readonly Root[]): Record<string, number> {
+  const seconds = (root: Root): number => treeOf([root]).reduce((sum, one) => sum + one.cpuTicks, 0) / ticksPerSecond;
+  return Object.fromEntries(roots.map((root) => [root.name, seconds(root)]));
 }
 
 /** Lets peaks count from now on. */
-export function resetPeaks(roots: readonly number[]): void {
+export function resetPeaks(roots: readonly Root[]): void {
   for (const { pid } of treeOf(roots)) {
     try {
       writeFileSync(`/proc/${pid}/clear_refs`, "5");
@@ -26,10 +27,10 @@ export function resetPeaks(roots: readonly number[]): void {
   }
 }
 
-export function readPeaks(roots: readonly number[]): Peak[] {
+export function readPeaks(roots: readonly Root[]): Peak[] {
   const peaks = new Map<string, { processes: number; peakBytes: number }>();
   for (const { pid, name: thread } of treeOf(roots)) {
-    const name = programOf(pid) ?? thread;
+    const name = thread === "MainThread" ? "node" : thread;
     const line = /^VmHWM:\s+(\d+) kB/m.exec(read(`/proc/${pid}/status`));
     const peak = peaks.get(name) ?? { processes: 0, peakBytes: 0 };
     peak.processes++;
@@ -39,7 +40,7 @@ export function readPeaks(roots: readonly number[]): Peak[] {
   return [...peaks].map(([name, peak]) => ({ name, ...peak })).sort((a, b) => b.peakBytes - a.peakBytes);
 }
 
-function treeOf(roots: readonly number[]): Process[] {
+function treeOf(roots: readonly Root[]): Process[] {
   const byParent = Map.groupBy(allProcesses(), (one) => one.parent);
   const byPid = new Map([...byParent.values()].flat().map((one) => [one.pid, one]));
   const found = new Set<Process>();
@@ -48,7 +49,7 @@ function treeOf(roots: readonly number[]): Process[] {
     found.add(one);
     byParent.get(one.pid)?.forEach(visit);
   };
-  for (const root of roots) visit(byPid.get(root));
+  for (const { pid } of roots) visit(byPid.get(pid));
   return [...found];
 }
 
@@ -67,15 +68,6 @@ function allProcesses(): Process[] {
       const cpuTicks = (user ?? 0) + (system ?? 0) + (childUser ?? 0) + (childSystem ?? 0);
       return [{ pid: Number(entry), parent: Number(rest[1]), name: line.slice(open + 1, close), cpuTicks }];
     });
-}
-
-/** Undefined for another user's process: its own name for itself must do. */
-function programOf(pid: number): string | undefined {
-  try {
-    return basename(readlinkSync(`/proc/${pid}/exe`));
-  } catch {
-    return undefined;
-  }
 }
 
 function read(path: string): string {

@@ -20,6 +20,7 @@ export type RelayOrder = Readonly<{
   tls: Tls;
   processes: number;
   subaccounts: number;
+  profile: string | null; // folder for the relay's CPU profile
 }>;
 
 const main = join(import.meta.dirname, "..", "..", "src", "main.ts");
@@ -36,7 +37,7 @@ export async function startRelay(order: RelayOrder): Promise<Target | Absent> {
   const postgres = started.use(await startEmbedded(order.folder, createLog("silent"), postgresSettings));
   const program = await settle(order, postgres.url, redis.url);
   await finish(startChild(process.execPath, [main, "migrate"], program), program.logFile);
-  const relay = started.use(startChild(process.execPath, [main, "serve"], program));
+  const relay = started.use(startChild(process.execPath, [...profiling(order), main, "serve"], program));
   const ports = await readPorts(relay, program.logFile);
   const api = { url: `http://127.0.0.1:${ports.http}/v1`, operatorKey };
   const account = await createAccounts(api, order.subaccounts);
@@ -47,7 +48,11 @@ export async function startRelay(order: RelayOrder): Promise<Target | Absent> {
     port: ports[order.tls === "implicit" ? "submissions" : "submission"] ?? 0,
     logins: account.logins,
     tls: true,
-    roots: [relay.pid, postgres.pid() ?? 0, redis.pid],
+    roots: [
+      { name: "relay", pid: relay.pid },
+      { name: "postgres", pid: postgres.pid() ?? 0 },
+      { name: "redis", pid: redis.pid },
+    ],
     books: () => readUsage(api, account),
     verify: async () => {
       const check = startChild(process.execPath, [main, "ledger", "verify"], program);
@@ -80,6 +85,10 @@ async function settle({ folder, sinkPort, tls, processes }: RelayOrder, database
     POSTMETER_PROCESSES: String(processes),
   };
   return { env, logFile: join(folder, "postmeter.log") };
+}
+
+function profiling({ profile }: RelayOrder): string[] {
+  return profile === null ? [] : ["--cpu-prof", `--cpu-prof-dir=${profile}`];
 }
 
 type Ports = Readonly<Record<string, number>>;

@@ -20,7 +20,7 @@ export type Round = Readonly<{
   deliveredPerSecond: number; // from the first MAIL to the last arrival
   dot: Latency; // final dot to 250
   mail: Latency; // MAIL to 250
-  cpuPerThousand: number; // seconds, of the whole target
+  cpuPerThousand: Readonly<Record<string, number>>; // seconds, by program
   peaks: readonly Peak[];
   problems: readonly string[];
 }>;
@@ -66,7 +66,9 @@ export async function runRound(
     deliveredPerSecond: perSecond(arrivals.unique, arrivals.lastAt - startedAt),
     dot: latencyOf(reports.map((report) => report.dotMs)),
     mail: latencyOf(reports.map((report) => report.mailMs)),
-    cpuPerThousand: accepted === 0 ? Number.NaN : ((cpuAfter - cpuBefore) / accepted) * 1000,
+    cpuPerThousand: Object.fromEntries(
+      Object.entries(cpuAfter).map(([name, after]) => [name, ((after - (cpuBefore[name] ?? 0)) / accepted) * 1000]),
+    ),
     peaks: readPeaks(target.roots),
     problems: problemsOf(
       reports,

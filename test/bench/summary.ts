@@ -13,7 +13,8 @@ export type Line = Readonly<{
   highest: number;
   dot: Latency;
   mail: Latency;
-  cpuPerThousand: number;
+  cpuPerThousand: number; // seconds
+  cpuShares: readonly Readonly<{ name: string; seconds: number }>[];
   peaks: readonly Peak[];
   /** Delivered rate of the relay over this target's; null on the relay's own line, or without one. */
   ratio: number | null;
@@ -52,7 +53,11 @@ function lineOf(target: TargetName, group: readonly Round[], relay: number | und
     highest: Math.max(...delivered),
     dot: middle(group.map((round) => round.dot)),
     mail: middle(group.map((round) => round.mail)),
-    cpuPerThousand: over((round) => round.cpuPerThousand),
+    cpuPerThousand: over((round) => Object.values(round.cpuPerThousand).reduce((sum, one) => sum + one, 0)),
+    cpuShares: Object.keys(group[0]!.cpuPerThousand).map((name) => ({
+      name,
+      seconds: over((round) => round.cpuPerThousand[name] ?? 0),
+    })),
     peaks: highestPeaks(group),
     ratio: relay === undefined || deliveredPerSecond === 0 ? null : relay / deliveredPerSecond,
   };

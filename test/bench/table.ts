@@ -14,7 +14,7 @@ const columns: readonly (readonly [title: string, cell: (line: Line) => string])
   ["lowest-highest", (line) => `${whole(line.lowest)}-${whole(line.highest)}`],
   ["dot to 250 p50/p99 ms", (line) => `${ms(line.dot.p50)} / ${ms(line.dot.p99)}`],
   ["MAIL to 250 p50/p99 ms", (line) => `${ms(line.mail.p50)} / ${ms(line.mail.p99)}`],
-  ["CPU s/1,000", (line) => line.cpuPerThousand.toFixed(2)],
+  ["CPU s/1,000", cpu],
   ["relay is", (line) => (line.ratio === null ? "" : `${line.ratio.toFixed(1)} x`)],
   ["peak MiB per process", (line) => line.peaks.slice(0, 3).map(peak).join(", ")],
 ];
@@ -54,6 +54,11 @@ export function whole(value: number): string {
 
 export function ms(value: number): string {
   return value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2);
+}
+
+function cpu({ cpuPerThousand, cpuShares }: Line): string {
+  const shares = cpuShares.map(({ name, seconds }) => `${name} ${seconds.toFixed(2)}`);
+  return cpuPerThousand.toFixed(2) + (shares.length > 1 ? ` (${shares.join(", ")})` : "");
 }
 
 function peak({ name, processes, peakBytes }: Line["peaks"][number]): string {

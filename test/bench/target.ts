@@ -8,14 +8,16 @@ export type Target = Readonly<{
   logins: readonly Login[];
   /** Whether this target speaks TLS as the options ask for. */
   tls: boolean;
-  /** Process ids whose trees are this target. */
-  roots: readonly number[];
+  /** The programs whose process trees are this target. */
+  roots: readonly Root[];
   /** What its own books say was accepted so far, per book; empty for a target that keeps none. */
   books(): Promise<readonly Readonly<{ book: string; accepted: number }>[]>;
   /** What is wrong with its books by its own judgement; null when nothing is, or when it keeps none. */
   verify(): Promise<string | null>;
   [Symbol.asyncDispose](): Promise<void>;
 }>;
+
+export type Root = Readonly<{ name: string; pid: number }>;
 
 export type Login = Readonly<{ username: string; password: string }>;
 

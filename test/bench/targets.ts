@@ -50,7 +50,7 @@ function nothingBetween(sink: Sink): Target {
     port: sink.port,
     logins: [],
     tls: false,
-    roots: [sink.pid],
+    roots: [{ name: "sink", pid: sink.pid }],
     books: () => Promise.resolve([]),
     verify: () => Promise.resolve(null),
     [Symbol.asyncDispose]: () => Promise.resolve(),
