@@ -38,7 +38,7 @@ export function connectionOf(session: SMTPServerSession): Connection {
 }
 
 const OWN_STATUS = /^[245]\.\d{1,3}\.\d{1,3} /;
-const GREETING = 220;
+const TLS_NEXT = 220; // the answer to STARTTLS must be out before the socket is wrapped
 const NEEDS_TLS = new Set(["AUTH", "MAIL", "RCPT", "DATA"]);
 const PROTOCOL_ERRORS = new Set([500, 501, 502, 503, 504, 530, 555]);
 
@@ -140,8 +140,9 @@ export class Connection extends SMTPConnection implements Session {
     const shown =
       Array.isArray(data) && !this.mayAuthenticate ? data.filter((line) => !line.startsWith("AUTH ")) : data;
     this.phaseSinceMs = performance.now();
-    if (code !== GREETING) this.#joinWrites(); // after a 220 to STARTTLS the socket is another one at once
+    this.#joinWrites();
     super.send(code, shown, own ? false : context);
+    if (code === TLS_NEXT) this._socket.uncork();
     this.#house.replied(code);
     if (!PROTOCOL_ERRORS.has(code) || this.#verb === "RCPT") return;
     this.#errors += 1;

@@ -153,7 +153,7 @@ async function decide(
   await release(charge, deps);
   if (acceptance.kind === "failed") return refusal({ reply: replies.temporaryFailure });
   if (acceptance.kind === "closed") return refusal({ reply: replies.accountClosed, reason: "account" });
-  return refusal(overLimit({ ...acceptance, resetsAt: charge.period.end }, units));
+  return refusal(overLimit(acceptance, units));
 }
 
 function faultRefusal({ about, reply }: ContentFault): Refusal {

@@ -193,7 +193,10 @@ function rooms(world: World, kept: Kept) {
       await world.hold;
       if (world.acceptance === "throws") throw new Error("played failure of accept");
       const kind = world.acceptance ?? (over(message.units) === undefined ? "accepted" : "over");
-      if (kind === "over") return { kind, ...(over(message.units) ?? { account: "subaccount", used: 100, cap: 100 }) };
+      const resetsAt = message.period.end;
+      if (kind === "over") {
+        return { kind, resetsAt, ...(over(message.units) ?? { account: "subaccount", used: 100, cap: 100 }) };
+      }
       if (kind !== "accepted") return { kind };
       world.used += message.units;
       world.masterUsed += message.units;

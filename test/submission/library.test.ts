@@ -3,6 +3,7 @@
  * overrides: these tests fail when a new version changes them.
  */
 import dns from "node:dns";
+import fc from "fast-check";
 import { SMTPServer } from "smtp-server";
 import { SMTPConnection } from "smtp-server/lib/smtp-connection.js";
 import { afterEach, describe, expect, test, vi } from "vitest";
@@ -56,6 +57,54 @@ test("what connection.ts overrides is there to be overridden", () => {
 });
 
 describe("replies", () => {
+  test("come one for each command, whatever it is", async () => {
+    const house = await startHouse({ limits: { maxErrors: 1e9, maxCommands: 1e9 } });
+    const verbs = [
+      "MAIL FROM:",
+      "RCPT TO:",
+      "EHLO ",
+      "HELO ",
+      "NOOP ",
+      "VRFY ",
+      "HELP",
+      "RSET",
+      "AUTH PLAIN ",
+      "FOO",
+      "",
+    ];
+    const argument = fc.oneof(
+      fc.constantFrom("<app@customer.example>", "<a@one.example>", "<>", " SIZE=1", "x.example"),
+      fc.string(),
+    );
+    const line = fc.tuple(
+      fc.constantFrom(...verbs),
+      argument,
+      fc.constantFrom("", " BODY=8BITMIME", " =", " X=", " RET=FULL"),
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.array(line, { maxLength: 5 }), async (lines) => {
+        const client = await ready(house.submission.ports.submission);
+        const sent = lines.map((parts) => parts.join("").replace(/[\r\n]/g, ""));
+        client.write(sent.map((text) => `${text}\r\n`).join(""));
+        for (const text of sent) expect((await client.reply())[0], text).toMatch(/^[245]\d\d[ -]/);
+        expect(await client.command("NOOP")).toMatch(/^250 /);
+        client.destroy();
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  test("to pipelined commands go out together", async () => {
+    const house = await startHouse();
+    const client = await ready(house.submission.ports.submission);
+    const packets: string[] = [];
+    client.socket.on("data", (text) => packets.push(String(text)));
+    client.write("MAIL FROM:<app@customer.example>\r\nRCPT TO:<a@one.example>\r\nRCPT TO:<b@one.example>\r\nDATA\r\n");
+    for (let n = 0; n < 4; n += 1) expect((await client.reply())[0]).toMatch(/^[23]/);
+    expect(packets).toHaveLength(1);
+    client.destroy();
+  });
+
   test("carry one enhanced status code each, ours or the library's", async () => {
     const house = await startHouse();
     const client = await ready(house.submission.ports.submission);

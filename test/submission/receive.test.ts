@@ -2,7 +2,7 @@
 import { createTransport } from "nodemailer";
 import { describe, expect, test, vi } from "vitest";
 import { PART_BYTES, PART_ZERO_BYTES } from "../../src/spool/message.ts";
-import { plain, ready, send } from "./client.ts";
+import { Client, plain, ready, send } from "./client.ts";
 import { startHouse, stored } from "./house.ts";
 
 const header = "From: app@customer.example\r\nSubject: big\r\n\r\n";
@@ -143,9 +143,6 @@ describe("what is told", () => {
 
 test("nobody may act as someone else", async () => {
   const house = await startHouse();
-  const client = await ready(house.submission.ports.submission);
-  client.destroy();
-  const { Client } = await import("./client.ts");
   const other = await Client.connect(house.submission.ports.submission);
   await other.reply();
   await other.command("EHLO client.example");

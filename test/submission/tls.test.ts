@@ -92,6 +92,17 @@ describe("a bad handshake", () => {
   });
 });
 
+test("STARTTLS works behind a command in the same packet", async () => {
+  const house = await startHouse();
+  const client = await Client.connect(house.submission.ports.submission);
+  await client.reply();
+  client.write("EHLO client.example\r\nNOOP\r\nSTARTTLS\r\n");
+  for (const code of ["250-", "250 ", "220 "]) expect((await client.reply())[0]).toMatch(new RegExp(`^${code}`));
+  await client.starttls();
+  expect(await client.command("EHLO client.example")).toContain("AUTH PLAIN LOGIN");
+  client.destroy();
+});
+
 test("ports are told, also the one that was taken freely, and no port is opened where none is wanted", async () => {
   const house = await startHouse({ config: { submissionsPort: 0 } });
   expect(house.submission.ports.submission).toBeGreaterThan(0);
