@@ -15,9 +15,9 @@ import { purge } from "./spool/purge.ts";
 
 /** minute hour day month weekday, UTC. A run that is late or repeated is harmless. */
 const crontab = `
-* * * * * reconcile
-* * * * * statements
-*/10 * * * * purge
+* * * * * reconcile ?max=1
+* * * * * statements ?max=1
+*/10 * * * * purge ?max=1
 17 * * * * partitions
 */30 * * * * recheck_domains
 `;

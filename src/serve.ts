@@ -100,6 +100,10 @@ async function openHouse(config: Config, log: Log, opened: AsyncDisposableStack)
   const keyring = createKeyring(config.secret);
   const gate = opened.use(await openGate({ config, log, clock, metrics, database }, opened));
   const changes = opened.use(await listenForChanges({ url, log }));
+  changes.subscribe((change) => {
+    if (change.kind === "everything") gate.forget();
+    else if (change.kind === "subaccount" || change.kind === "master") gate.forget(change.id as AccountId);
+  });
   const authenticator = createAuthenticator({
     db: database.db,
     keyring,

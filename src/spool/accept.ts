@@ -108,7 +108,7 @@ export function createAcceptor(deps: AcceptorDeps): Acceptor {
         const account = verdict === verdictCode.overSubaccount ? "subaccount" : "master";
         const standing = standingOf(verdicts, keys, submission, account);
         over.set(standing.accountId, standing);
-        return { kind: "over", account, used: standing.used, cap: standing.cap ?? 0 };
+        return { kind: "over", account, used: standing.used, cap: standing.cap ?? 0, resetsAt: submission.period.end };
       });
     }
     if (over.size > 0) deps.publish([...over.values()]);

@@ -34,7 +34,7 @@ export type Submission = Readonly<{
 
 export type Acceptance =
   | Readonly<{ kind: "accepted"; id: MessageId }>
-  | Readonly<{ kind: "over"; account: "subaccount" | "master"; used: number; cap: number }>
+  | Readonly<{ kind: "over"; account: "subaccount" | "master"; used: number; cap: number; resetsAt: Date }>
   | Readonly<{ kind: "closed" }>
   /** Surely not stored, not charged: 451. */
   | Readonly<{ kind: "failed" }>
