@@ -16,7 +16,8 @@ export type Breaker = Readonly<{
   /** Whether a connection may be tried now. While open this takes the one probe: the caller must report how it went. */
   admit(): boolean;
   succeeded(): void;
-  failed(): void;
+  /** False: it says nothing new, since it was begun before the breaker opened. */
+  failed(): boolean;
   isOpen(): boolean;
   /** Milliseconds until the next probe may start; 0 when closed. */
   pauseMs(): number;
@@ -48,12 +49,13 @@ export function createBreaker({ failures, firstPauseMs, longestPauseMs, now, cha
     },
     failed() {
       inARow += 1;
-      if (!open && inARow < failures) return;
-      if (open && !probing) return; // begun before it opened: says nothing new
+      if (!open && inARow < failures) return true;
+      if (open && !probing) return false;
       if (open) pauseMs = Math.min(pauseMs * 2, longestPauseMs);
       probing = false;
       probeAt = now() + pauseMs;
       set(true);
+      return true;
     },
     isOpen: () => open,
     pauseMs: () => (open ? Math.max(0, probeAt - now()) : 0),

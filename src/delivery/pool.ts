@@ -296,8 +296,8 @@ class PeerPool implements Pool {
   #failed(failure: Failure): void {
     if (this.#members.size > 0) this.#noGrowthUntil = performance.now() + NO_GROWTH_MS;
     else {
-      this.breaker.failed();
-      this.#bear(failure);
+      if (this.breaker.failed() || failure.permanent !== undefined) this.#bear(failure);
+      if (this.breaker.isOpen()) this.#giveBackAll(this.breaker.pauseMs());
     }
     this.#serve();
     this.#settleDown();

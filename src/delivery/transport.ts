@@ -5,6 +5,7 @@
  * Invariant: credentials are sent over TLS only, with a certificate that was verified for the host.
  * On failure: resolves to why, with the peer's reply if there was one; nothing is thrown.
  */
+import { isIP } from "node:net";
 import type { ConnectionOptions } from "node:tls";
 import SMTPConnection from "nodemailer/lib/smtp-connection";
 import type { Peer } from "./envelope.ts";
@@ -131,7 +132,7 @@ function lineOptions(endpoint: Endpoint, tls: TlsMode, { hostname, patience, ca 
   };
   return {
     host: endpoint.address ?? endpoint.host,
-    servername: endpoint.host,
+    ...(isIP(endpoint.host) === 0 ? { servername: endpoint.host } : {}),
     port: endpoint.port,
     name: hostname,
     secure: tls === "implicit",
