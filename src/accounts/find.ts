@@ -14,6 +14,9 @@ import { type CalendarColumns, calendarOf } from "./calendar.ts";
 import { type Principal, reachOf } from "./principal.ts";
 import { type MasterState, type StateFacts, shownState } from "./states.ts";
 
+/** Sets these advisory locks apart from others. */
+const MASTER_LOCKS = 7221;
+
 /** A subaccount by id, or by the id that its master gave it. */
 export type SubaccountRef = SubaccountId | Readonly<{ externalId: string }>;
 
@@ -23,7 +26,11 @@ export function parseSubaccountRef(text: string): SubaccountRef | undefined {
   return parseId("sub", text);
 }
 
-/** Until the transaction ends `keep` lets nobody change the row, and `change` nobody keep or change it. */
+/**
+ * Until the transaction ends `keep` lets nobody change the account, and `change` nobody keep or change it. To keep or
+ * change a subaccount keeps its master too: state, calendar and allowance stay as they were read. The master always
+ * comes first, so nobody waits in a circle.
+ */
 type Purpose = "read" | "keep" | "change";
 
 /** @param id the operator's choice; a master finds itself. @throws Fault not-found */
@@ -38,18 +45,14 @@ export async function findMaster(
   const reach = reachOf(principal);
   const hidden = reach.subaccountId !== null || (reach.masterId !== null && reach.masterId !== wanted);
   if (wanted === undefined || hidden) throw notFound("master");
-  let query = db.selectFrom("master").selectAll().where("id", "=", wanted);
-  if (purpose === "change") query = query.forNoKeyUpdate();
-  if (purpose === "keep") query = query.forShare();
-  const row = await query.executeTakeFirst();
+  if (purpose !== "read") await lockMaster(db, wanted, purpose);
+  const query = db.selectFrom("master").selectAll().where("id", "=", wanted);
+  const row = await (purpose === "change" ? query.forNoKeyUpdate() : query).executeTakeFirst();
   if (row === undefined) throw notFound("master");
   return masterOf(row, clock.now());
 }
 
-/**
- * To keep or change a subaccount keeps its master too: state, calendar and allowance stay as they were read.
- * @throws Fault not-found
- */
+/** @throws Fault not-found */
 export async function findSubaccount(
   db: Db,
   principal: Principal,
@@ -67,11 +70,25 @@ export async function findSubaccount(
   }
   if (masterId !== null) query = query.where("s.master_id", "=", masterId);
   if (subaccountId !== null) query = query.where("s.id", "=", subaccountId);
-  if (purpose === "change") query = query.forNoKeyUpdate("s").forShare("m");
-  if (purpose === "keep") query = query.forShare(["s", "m"]);
-  const row = await query.executeTakeFirst();
+  let row = await query.executeTakeFirst();
+  if (row !== undefined && purpose !== "read") {
+    await lockMaster(db, row.master_id, "keep");
+    row = await (purpose === "change" ? query.forNoKeyUpdate("s") : query.forShare("s")).executeTakeFirst();
+  }
   if (row === undefined) throw notFound("subaccount");
   return subaccountOf(row, clock.now());
+}
+
+/**
+ * Not the row: those who keep it would let nobody through who wants to change it. Here all wait in one queue, and longer
+ * than for a row, since many may make subaccounts of one master at the same time.
+ */
+async function lockMaster(db: Db, id: MasterId, purpose: "keep" | "change"): Promise<void> {
+  const lock = purpose === "keep" ? sql`pg_advisory_xact_lock_shared` : sql`pg_advisory_xact_lock`;
+  await sql`
+    select set_config('lock_timeout', '3s', true), ${lock}(hashtextextended(${id}, ${sql.lit(MASTER_LOCKS)})),
+           set_config('lock_timeout', usual.wait, true)
+      from (select current_setting('lock_timeout') as wait offset 0) usual`.execute(db);
 }
 
 /** Subaccounts `s` with what their masters `m` decide for them; for accounts/list-subaccounts.ts too. */

@@ -1,7 +1,10 @@
 /** What a limit may be under its master. */
+
+import { sql } from "kysely";
 import { expect, test } from "vitest";
 import { changeMaster } from "../../src/accounts/change-master.ts";
 import { changeSubaccount, type SubaccountPatch } from "../../src/accounts/change-subaccount.ts";
+import { findMaster } from "../../src/accounts/find.ts";
 import { transitionSubaccount } from "../../src/accounts/transition.ts";
 import { periodAt } from "../../src/metering/period.ts";
 import type { SubaccountId } from "../../src/platform/ids.ts";
@@ -131,4 +134,30 @@ test("strict allocation: what is too much already may still be lowered", async (
   await changeMaster(db, operator, acme.master.id, { allowance: 500 }, {}, clock);
   expect(await change(acme, subaccount.id, { monthlyLimit: 450 })).toMatchObject({ monthlyLimit: 450 });
   await expect(change(acme, subaccount.id, { monthlyLimit: 460 })).rejects.toMatchObject({ kind: "conflict" });
+});
+
+test("changes of limit and of state at the same time wait for each other, and none is lost", async () => {
+  const acme = await make.master({ allowance: 1000 });
+  const shops = [await make.subaccount(acme, { monthlyLimit: 10 }), await make.subaccount(acme, { monthlyLimit: 10 })];
+  await strict(acme);
+  const both = shops.flatMap(({ subaccount: { id } }) =>
+    [20, 30, 40].flatMap((monthlyLimit) => [
+      change(acme, id, { monthlyLimit }),
+      transitionSubaccount(db, operator, id, monthlyLimit === 30 ? "resume" : "suspend", {}, clock),
+      change(acme, id, { name: `Limit ${monthlyLimit}` }),
+    ]),
+  );
+  const settled = await Promise.allSettled(both);
+  expect(settled.flatMap((one) => (one.status === "rejected" ? [String(one.reason)] : []))).toEqual([]);
+});
+
+test("the wait for a master is longer than for a row, and only that one", async () => {
+  const acme = await make.master({ allowance: 1000 });
+  await db.transaction().execute(async (trx) => {
+    await findMaster(trx, operator, acme.master.id, clock, "change");
+    const { rows } = await sql<{ wait: string }>`select current_setting('lock_timeout') as wait`.execute(trx);
+    expect(rows[0]?.wait).toBe("1s");
+    const beside = db.transaction().execute((other) => findMaster(other, operator, acme.master.id, clock, "keep"));
+    await expect(beside).rejects.toMatchObject({ code: "55P03" });
+  });
 });
