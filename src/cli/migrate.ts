@@ -1,21 +1,26 @@
-/** `postmeter migrate`: brings the database to this program's tables; serve does the same at its start. */
+/** `postmeter migrate`: brings the database to this version. */
 import type { Command } from "commander";
-import { loadConfig } from "../platform/config.ts";
-import { openDatabase } from "../platform/database.ts";
-import { startEmbedded } from "../platform/embedded.ts";
-import { createLog } from "../platform/log.ts";
-import { migrate } from "../platform/migrate.ts";
+import { checkDurability } from "../platform/database.ts";
+import { migrate, pendingMigrations } from "../platform/migrate.ts";
+import { openTool } from "./session.ts";
+import { type Cli, type Options, run, verb } from "./verb.ts";
 
-export function addMigrate(program: Command): void {
-  program
-    .command("migrate")
-    .description("bring the database to this version's tables; safe to repeat, and on a filled database")
-    .action(async () => {
-      const config = loadConfig(process.env, "tool");
-      const log = createLog(config.logLevel);
-      await using opened = new AsyncDisposableStack();
-      const url = config.databaseUrl || opened.use(await startEmbedded(config.dataDir, log)).url;
-      const database = opened.use(openDatabase({ url, clockOffsetMs: config.clockOffsetMs }));
-      await migrate(database, log);
-    });
+export function addMigrateCommand(program: Command, cli: Cli): void {
+  verb(program, "migrate", "bring the database to this version; run it before the new version serves", [
+    "migrate",
+    "migrate --dry-run",
+  ])
+    .option("--dry-run", "only tell what would run")
+    .action((options: Options & { dryRun?: true }) =>
+      run(cli, options, async () => {
+        await using tool = await openTool(cli.env);
+        const { database, log } = tool;
+        const pending = await pendingMigrations(database);
+        if (options.dryRun) return { json: { pending }, text: pending.join("\n") || "Nothing is pending." };
+        await checkDurability(database.db);
+        await migrate(database, log);
+        const text = pending.length === 0 ? "Nothing was pending." : `Done: ${pending.join(", ")}`;
+        return { json: { migrated: pending }, text };
+      }),
+    );
 }

@@ -1,0 +1,59 @@
+/** `postmeter ledger`: the proof of the bill, and corrections of it. */
+import type { Command } from "commander";
+import { addCorrection } from "../metering/correction.ts";
+import { type LedgerReport, verifyLedger } from "../metering/verify.ts";
+import type { MessageId } from "../platform/ids.ts";
+import * as input from "./input.ts";
+import { table } from "./layout.ts";
+import { operator } from "./session.ts";
+import { shape } from "./shape.ts";
+import { type Cli, group, type Options, runWith, type Shown, verb } from "./verb.ts";
+
+const TOLD_EVERY_MS = 2000;
+
+export function addLedgerCommands(program: Command, cli: Cli): void {
+  const ledger = group(program, "ledger", "the proof of the bill");
+  verb(ledger, "verify", "recompute every counter and statement; exit code 1 when one differs", [
+    "ledger verify",
+    "ledger verify --json",
+  ]).action((options: Options) =>
+    runWith(cli, options, async ({ db, clock }) => {
+      let toldAt = performance.now();
+      const report = await verifyLedger(db, clock, ({ check, read }) => {
+        if (performance.now() - toldAt < TOLD_EVERY_MS) return;
+        toldAt = performance.now();
+        cli.complain(`${check}: ${read} read\n`);
+      });
+      return shownReport(report);
+    }),
+  );
+  addCorrect(ledger, cli);
+}
+
+function shownReport({ ok, read, differences, found }: LedgerReport): Shown {
+  const counted = `${read.entries} entries, ${read.statements} statements and ${read.messages} rows of messages were read`;
+  const rows = differences.map(({ check, subject, detail }) => [check, subject, detail]);
+  const more = found > differences.length ? `\n... and ${found - differences.length} more` : "";
+  const text = ok
+    ? `The ledger is in order: ${counted}.`
+    : `${table(["check", "of", "difference"], rows)}${more}\n\n${found} differences; ${counted}.`;
+  return { json: { ok, found, read, differences }, text, exitCode: ok ? 0 : 1 };
+}
+
+type CorrectOptions = Options & { note: string };
+
+function addCorrect(ledger: Command, cli: Cli): void {
+  verb(ledger, "correct", "take a charge back, wholly or in part: it changes the bill, not what may be sent", [
+    'ledger correct msg_01kb2m5xj7e1fr0x4m4f6a0z3q -3 --note "delivered twice by our fault"',
+  ])
+    .argument("<message>", "msg_...", input.idOf("msg"))
+    .argument("<units>", "below zero: taken back; above: charged again", input.whole)
+    .requiredOption("--note <text>", "why; kept with the correction")
+    .action((messageId: MessageId, units: number, { note, ...options }: CorrectOptions) =>
+      runWith(cli, options, async ({ db, clock }) => {
+        const correction = await addCorrection(db, operator, { messageId, units, note }, clock);
+        const text = `${units} units in the period from ${correction.period.start.toISOString()}`;
+        return { json: shape(correction, "ent"), text };
+      }),
+    );
+}

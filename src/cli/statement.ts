@@ -1,0 +1,114 @@
+/** `postmeter statement`: what a master owes, period by period. */
+import { type Command, Option } from "commander";
+import { findMaster } from "../accounts/find.ts";
+import { closeDue, closeMaster } from "../metering/close.ts";
+import { listStatements, readStatement } from "../metering/read-statement.ts";
+import { billedUnits, overageUnits, type Statement, type StatementSummary } from "../metering/statement.ts";
+import { statementCsv } from "../metering/statement-csv.ts";
+import { formatId, type MasterId } from "../platform/ids.ts";
+import * as input from "./input.ts";
+import { facts, table } from "./layout.ts";
+import { operator } from "./session.ts";
+import { page, shape } from "./shape.ts";
+import { type Cli, group, type Options, runWith, type Shown, verb } from "./verb.ts";
+
+const aMaster = "mas_01kb2m5xj7e1fr0x4m4f6a0z3q";
+
+export function addStatementCommands(program: Command, cli: Cli): void {
+  const statement = group(program, "statement", "what a master owes, period by period");
+  addList(statement, cli);
+  addShow(statement, cli);
+  addClose(statement, cli);
+}
+
+function addList(statement: Command, cli: Cli): void {
+  verb(statement, "list", "closed statements of a master, newest first", [`statement list ${aMaster}`])
+    .argument("<master>", "mas_...", input.idOf("mas"))
+    .option("--limit <n>", "how many at most", input.rows, 100)
+    .action((masterId: MasterId, { limit, ...options }: Options & { limit: number }) =>
+      runWith(cli, options, async ({ db, clock }) => {
+        const { items, more } = page(await listStatements(db, operator, { masterId, limit }, clock), limit);
+        const rows = items.map((one) => [
+          formatId("stm", one.id as NonNullable<typeof one.id>),
+          one.period.start,
+          one.messages,
+          one.units,
+          one.corrections,
+          billedUnits(one),
+          overageUnits(one),
+        ]);
+        const header = ["id", "from", "messages", "units", "corrections", "billed", "overage"];
+        const text = table(header, rows, "No period has been closed yet.");
+        return { json: { data: items.map(summaryShape), has_more: more }, text };
+      }),
+    );
+}
+
+type ShowOptions = Options & { csv?: true };
+
+function addShow(statement: Command, cli: Cli): void {
+  verb(statement, "show", "one statement with a line for each subaccount", [
+    `statement show ${aMaster}`,
+    `statement show ${aMaster} 2026-11-01`,
+    `statement show ${aMaster} 2026-11-01 --csv > november.csv`,
+  ])
+    .argument("<master>", "mas_...", input.idOf("mas"))
+    .argument("[period]", "its first day in the master's time zone, stm_..., or current (a preview)", "current")
+    .addOption(new Option("--csv", "as a table for spreadsheets").conflicts("json"))
+    .action((masterId: MasterId, name: string, options: ShowOptions) =>
+      runWith(cli, options, async ({ db, clock }) => {
+        const statement = await readStatement(db, operator, name, clock, masterId);
+        if (options.csv) return { json: null, text: statementCsv(statement).trimEnd() };
+        return shownStatement(statement);
+      }),
+    );
+}
+
+function addClose(statement: Command, cli: Cli): void {
+  verb(statement, "close", "close the periods that are over; the job `statements` does it by itself", [
+    `statement close ${aMaster}`,
+    "statement close --all",
+  ])
+    .argument("[master]", "mas_...", input.idOf("mas"))
+    .option("--all", "of every master")
+    .action((masterId: MasterId | undefined, options: Options & { all?: true }, command: Command) => {
+      if ((masterId === undefined) !== (options.all === true)) {
+        command.error("error: name one master, or give --all", { exitCode: 2 });
+      }
+      return runWith(cli, options, async ({ db, clock }) => {
+        if (masterId === undefined) {
+          const closed = await closeDue(db, { clock });
+          return { json: { closed }, text: closed === 0 ? "No period was due." : `${closed} closed.` };
+        }
+        await findMaster(db, operator, masterId, clock);
+        const closed = await closeMaster(db, masterId, { clock });
+        const rows = closed.map(({ id, period, units }) => [formatId("stm", id), period.start, period.end, units]);
+        const data = closed.map((one) => shape(one, "stm"));
+        return { json: { data }, text: table(["id", "from", "to", "units"], rows, "No period was due.") };
+      });
+    });
+}
+
+function summaryShape(statement: StatementSummary): Record<string, unknown> {
+  const computed = { billed: billedUnits(statement), overage_units: overageUnits(statement) };
+  return { ...(shape(statement, "stm") as object), ...computed };
+}
+
+function shownStatement(statement: Statement): Shown {
+  const { period, lines, closedAt } = statement;
+  const head = facts({
+    statement: statement.id === null ? "preview, not closed" : formatId("stm", statement.id),
+    period: `${period.start.toISOString()} to ${period.end.toISOString()}`,
+    allowance: statement.allowance ?? "none",
+    messages: statement.messages,
+    units: statement.units,
+    corrections: statement.corrections,
+    billed: billedUnits(statement),
+    overage: overageUnits(statement),
+    closed: closedAt ?? undefined,
+    "chain hash": statement.chainHash ?? undefined,
+  });
+  const rows = lines.map((line) => [line.name, line.externalId, line.messages, line.units, line.corrections]);
+  const text = `${head}\n\n${table(["subaccount", "external id", "messages", "units", "corrections"], rows)}`;
+  return { json: summaryShape(statement), text };
+}

@@ -1,0 +1,41 @@
+/** A subaccount with its usage, as commands show it. */
+import type { Subaccount } from "../accounts/account.ts";
+import { readUsages, type SubaccountUsage } from "../metering/usage.ts";
+import type { Clock } from "../platform/clock.ts";
+import type { Db } from "../platform/database.ts";
+import { formatId } from "../platform/ids.ts";
+import { facts } from "./layout.ts";
+import { operator } from "./session.ts";
+import { shape, subaccountShape } from "./shape.ts";
+import type { Shown } from "./verb.ts";
+
+export async function shownSubaccount(db: Db, subaccount: Subaccount, clock: Clock): Promise<Shown> {
+  const usage = (await readUsages(db, operator, [subaccount], clock)).get(subaccount.id) as SubaccountUsage;
+  const text = facts({
+    id: formatId("sub", subaccount.id),
+    name: subaccount.name,
+    master: formatId("mas", subaccount.masterId),
+    state: subaccount.own ? `${subaccount.state} (the master's own sending)` : subaccount.state,
+    "public message": subaccount.publicMessage ?? undefined,
+    ...usageFacts(usage),
+    "external id": subaccount.externalId ?? undefined,
+    owner: [subaccount.ownerName, subaccount.ownerEmail].filter(Boolean).join(", ") || undefined,
+    plan: subaccount.plan ?? undefined,
+    expires: subaccount.expiresAt ?? undefined,
+    created: subaccount.createdAt,
+  });
+  return { json: { ...subaccountShape(subaccount), usage: shape(usage) }, text };
+}
+
+export function usageFacts(usage: SubaccountUsage) {
+  return {
+    period: `${usage.period.start.toISOString()} to ${usage.period.end.toISOString()}`,
+    used: usage.used,
+    limit: usage.limit ?? "none",
+    "top-ups": usage.topUp || undefined,
+    remaining: usage.remaining ?? "as the master has",
+    "blocked by": usage.blockedBy ?? undefined,
+    "refused messages": usage.refused,
+    corrections: usage.corrections || undefined,
+  };
+}

@@ -1,0 +1,148 @@
+import { expect, test } from "vitest";
+import { house, houseWithAccounts } from "./house.ts";
+
+test("a reseller and its customer are made, limited, closed and reopened by commands", async () => {
+  const { json, database } = await house();
+  const master = await json(
+    "master",
+    "create",
+    "--name",
+    "Acme",
+    "--allowance",
+    "10000",
+    "--email",
+    "ops@acme.example",
+    "--email",
+    "pay@acme.example=billing",
+  );
+  expect(master).toMatchObject({
+    id: expect.stringMatching(/^mas_/),
+    state: "active",
+    allowance: 10_000,
+    own_subaccount: { id: expect.stringMatching(/^sub_/) },
+    notification_emails: ["ops@acme.example", { email: "pay@acme.example", topics: ["billing"] }],
+    api_key: { key: expect.stringMatching(/^pm_live_/) },
+  });
+  const created = await json(
+    "subaccount",
+    "create",
+    "--master",
+    master.id,
+    "--name",
+    "Shop",
+    "--limit",
+    "100",
+    "--external-id",
+    "c-1",
+  );
+  expect(created).toMatchObject({
+    id: expect.stringMatching(/^sub_/),
+    master_id: master.id,
+    monthly_limit: 100,
+    external_id: "c-1",
+    usage: { used: 0, limit: 100, remaining: 100, master_remaining: 10_000 },
+    credential: { username: expect.any(String), password: expect.any(String) },
+  });
+  expect(await json("subaccount", "change", created.id, "--limit", "200", "--plan", "gold")).toMatchObject({
+    monthly_limit: 200,
+    plan: "gold",
+  });
+  expect(await json("subaccount", "change", created.id, "--limit", "none", "--plan", "none")).toMatchObject({
+    monthly_limit: null,
+    plan: null,
+  });
+  expect(await json("subaccount", "disable", created.id, "--message", "Please call us")).toMatchObject({
+    state: "disabled",
+    public_message: "Please call us",
+  });
+  expect(await json("subaccount", "enable", created.id)).toMatchObject({ state: "active" });
+  expect(await json("subaccount", "close", created.id)).toMatchObject({ state: "closed" });
+  expect(await json("subaccount", "close", created.id)).toMatchObject({ state: "closed" });
+  expect(await json("subaccount", "reopen", created.id)).toMatchObject({ state: "active" });
+  expect(await json("master", "change", master.id, "--overage", "bill", "--ceiling-factor", "2.5")).toMatchObject({
+    overage: "bill",
+    ceiling_factor: 2.5,
+  });
+  expect(await json("master", "suspend", master.id)).toMatchObject({ state: "suspended" });
+  expect(await json("subaccount", "show", created.id)).toMatchObject({ state: "suspended" });
+  expect(await json("master", "resume", master.id)).toMatchObject({ state: "active" });
+  const { rows } = await database.pool.query("select distinct actor_kind from audit_entry");
+  expect(rows).toEqual([{ actor_kind: "cli" }]);
+});
+
+test("lists are filtered, sorted and cut, and tell that there is more", async () => {
+  const { json, run, mas, sub } = await houseWithAccounts();
+  const all = await json("subaccount", "list", "--master", mas);
+  expect(all.has_more).toBe(false);
+  expect(all.data).toHaveLength(2);
+  expect((await json("subaccount", "list", "--q", "corner")).data).toMatchObject([{ id: sub, used: 0 }]);
+  expect(await json("subaccount", "list", "--sort", "-name", "--limit", "1")).toMatchObject({
+    has_more: true,
+    data: [{ name: "Own sending" }],
+  });
+  expect((await json("subaccount", "list", "--state", "closed")).data).toEqual([]);
+  const { out } = await run("master", "list");
+  expect(out).toBe(
+    `id                              name          state   allowance  overage\n${mas}  Acme Hosting  active       1000  block\n`,
+  );
+});
+
+test("credentials and keys are shown once and revoked", async () => {
+  const { json, run, mas, sub } = await houseWithAccounts();
+  const { id, username, password } = await json("credential", "create", sub, "--name", "website");
+  expect(password).toMatch(/^[a-z2-7]{32}$/);
+  const listed = await json("credential", "list", sub);
+  expect(listed.data).toMatchObject([{ id, username, name: "website" }]);
+  expect(JSON.stringify(listed)).not.toContain(password);
+  const rotated = await json("credential", "rotate", id, "--overlap", "60");
+  expect(rotated).toMatchObject({ username, previous_until: expect.any(String) });
+  expect(rotated.password).not.toBe(password);
+  expect(await json("credential", "revoke", id)).toMatchObject({ revoked_at: expect.any(String) });
+  expect((await json("credential", "list", sub)).data).toEqual([]);
+  const key = await json("key", "create", mas, "--name", "export", "--scopes", "billing,read");
+  expect(key).toMatchObject({ scopes: ["billing", "read"], key: expect.stringMatching(/^pm_live_/) });
+  expect((await json("key", "list", mas)).data).toMatchObject([{ id: key.id }]);
+  await json("key", "create", sub, "--name", "site", "--scopes", "send");
+  expect((await json("key", "list", sub)).data).toHaveLength(1);
+  await json("key", "revoke", key.id);
+  const { out } = await run("key", "list", mas);
+  expect(out).not.toContain(key.id);
+});
+
+test("limits, allowances and top-ups are set from the next message on", async () => {
+  const { json, run, mas, sub } = await houseWithAccounts();
+  expect(await json("quota", "set", sub, "500")).toMatchObject({ monthly_limit: 500, usage: { limit: 500 } });
+  expect(await json("quota", "top-up", sub, "50", "--note", "launch")).toMatchObject({
+    id: expect.stringMatching(/^top_/),
+    units: 50,
+  });
+  expect(await json("usage", sub)).toMatchObject({ limit: 500, top_up: 50, remaining: 550 });
+  expect(await json("quota", "set", mas, "2000")).toMatchObject({ allowance: 2000 });
+  expect(await json("quota", "set", sub, "none")).toMatchObject({ monthly_limit: null });
+  const refused = await run("quota", "set", sub, "5000");
+  expect(refused).toMatchObject({ code: 1, out: "" });
+  expect(refused.err).toMatch(/^postmeter: .*\n$/);
+  expect(await json("quota", "reconcile")).toEqual({ redis: false, data: [] });
+});
+
+test("a domain is claimed, looked for, granted and given up", async () => {
+  const { json, run, mas, sub } = await houseWithAccounts();
+  const own = await json("domain", "add", "Reseller.Example", mas);
+  expect(own).toMatchObject({
+    id: expect.stringMatching(/^dom_/),
+    name: "reseller.example",
+    master_id: mas,
+    subaccount_id: null,
+    state: "pending",
+  });
+  const theirs = await json("domain", "add", "customer.example", sub);
+  expect(theirs).toMatchObject({
+    subaccount_id: sub,
+    records: [{ type: "TXT", name: "_postmeter.customer.example", found: false }],
+  });
+  expect((await json("domain", "list", "--for", mas)).data).toHaveLength(2);
+  expect(await json("domain", "grant", own.id, "--all")).toMatchObject({ granted_to_all: true });
+  expect((await run("domain", "grant", theirs.id, sub)).code).toBe(1);
+  await json("domain", "remove", theirs.id);
+  expect((await run("domain", "show", theirs.id)).err).toBe("postmeter: There is no such domain.\n");
+});

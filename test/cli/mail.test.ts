@@ -1,0 +1,99 @@
+import { expect, test } from "vitest";
+import { periodAt } from "../../src/metering/period.ts";
+import { formatId, type MessageId } from "../../src/platform/ids.ts";
+import { acceptUnits } from "../support/ledger.ts";
+import { utcMonths } from "../support/submission.ts";
+import { houseWithAccounts, runWith } from "./house.ts";
+
+async function sent() {
+  const opened = await houseWithAccounts();
+  const { database, masterId, subaccountId } = opened;
+  const accepted = await acceptUnits(database, { masterId, subaccountId }, 3);
+  return {
+    ...opened,
+    id: (accepted as { id: MessageId }).id,
+    msg: formatId("msg", (accepted as { id: MessageId }).id),
+  };
+}
+
+test("the queue is listed, held, let go, and a message shown, retried and cancelled", async () => {
+  const { json, run, msg, sub } = await sent();
+  expect(await json("queue", "list")).toMatchObject({
+    depth: 1,
+    has_more: false,
+    data: [{ id: msg, subaccount_id: sub, units: 3 }],
+  });
+  expect(await json("queue", "hold", sub)).toEqual({ subaccount_id: sub, held: true });
+  expect(await json("queue", "show", msg)).toMatchObject({
+    state: "queued",
+    recipients: [{ state: "held" }, { state: "held" }, { state: "held" }],
+  });
+  await json("queue", "release", sub);
+  expect(await json("queue", "retry", msg)).toMatchObject({
+    state: "queued",
+    recipients: [{ state: "queued" }, {}, {}],
+  });
+  expect(await json("queue", "cancel", msg)).toMatchObject({ state: "cancelled" });
+  expect((await run("queue", "cancel", msg)).err).toBe("postmeter: Nothing of this message is queued any more.\n");
+  expect((await run("queue", "list")).out).toBe("Nothing is waiting.\n");
+});
+
+test("usage is shown for a subaccount, by day, for a master and for its subaccounts", async () => {
+  const { json, run, mas, sub, database } = await sent();
+  const { start } = periodAt(utcMonths, database.clock.now());
+  expect(await json("usage", sub)).toMatchObject({ period: { start: start.toISOString() }, used: 3, remaining: 97 });
+  expect((await json("usage", sub, "--daily")).days.at(-1)).toMatchObject({ units: 3, messages: 1 });
+  expect(await json("usage", mas, "--period", start.toISOString().slice(0, 10))).toMatchObject({
+    used: 3,
+    allowance: 1000,
+  });
+  expect((await json("usage", mas, "--subaccounts")).data).toMatchObject([
+    { used: 0 },
+    { id: sub, used: 3, limit: 100 },
+  ]);
+  expect(await run("usage", sub, "--period", "yesterday")).toMatchObject({
+    code: 1,
+    err: expect.stringContaining("No period starts on yesterday"),
+  });
+  expect(await run("usage", sub, "--subaccounts")).toMatchObject({ code: 2 });
+});
+
+test("a statement is previewed, closed when its period is over, and exported", async () => {
+  const { json, run, mas, env, database } = await sent();
+  expect(await json("statement", "show", mas)).toMatchObject({ id: null, units: 3, billed: 3, overage_units: 0 });
+  expect(await json("statement", "close", mas)).toEqual({ data: [] });
+  expect(await run("statement", "close")).toMatchObject({ code: 2 });
+  const { start, end } = periodAt(utcMonths, database.clock.now());
+  const ahead = Math.ceil((end.getTime() - database.clock.now().getTime()) / 3_600_000) + 1;
+  const later = (...argv: string[]) => runWith({ ...env, POSTMETER_CLOCK_OFFSET: `+${ahead}h` }, ...argv);
+  expect(JSON.parse((await later("statement", "close", mas, "--json")).out).data).toMatchObject([{ units: 3 }]);
+  const date = start.toISOString().slice(0, 10);
+  expect(await json("statement", "show", mas, date)).toMatchObject({
+    id: expect.stringMatching(/^stm_/),
+    units: 3,
+    chain_hash: expect.any(String),
+  });
+  expect((await json("statement", "list", mas)).data).toHaveLength(1);
+  const { out } = await run("statement", "show", mas, date, "--csv");
+  expect(out.split("\r\n")[0]).toMatch(/^period_start,/);
+  expect(out).toContain('"Corner Shop","",100,0,1,3,0,3');
+});
+
+test("the ledger is proven; a lie makes the command fail and name it", async () => {
+  const { json, run, msg, sub, database } = await sent();
+  expect(await json("ledger", "correct", msg, "-2", "--note", "ours")).toMatchObject({
+    id: expect.stringMatching(/^ent_/),
+    units: -2,
+    message_id: msg,
+  });
+  const good = await run("ledger", "verify");
+  expect(good).toMatchObject({ code: 0, out: expect.stringMatching(/^The ledger is in order: 2 entries/) });
+  await database.pool.query("update usage set used = used + 1 where account_id <> master_id");
+  const bad = await run("ledger", "verify");
+  expect(bad.code).toBe(1);
+  expect(bad.out).toContain(`counters  ${sub}  period`);
+  expect(bad.out).toContain("its counter says 4 units, the ledger 3");
+  const read = await run("ledger", "verify", "--json");
+  expect(read.code).toBe(1);
+  expect(JSON.parse(read.out)).toMatchObject({ ok: false, found: 1 });
+});
