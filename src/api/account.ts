@@ -10,7 +10,7 @@ import type { Db } from "../platform/database.ts";
 import type { Deps } from "./deps.ts";
 import { detailsOf } from "./details.ts";
 import { type Answer, type Endpoint, endpoint } from "./endpoint.ts";
-import { expectVersion } from "./etag.ts";
+import { versionFor } from "./etag.ts";
 import { masterChange, masterShape, showMaster } from "./master-shape.ts";
 import { subaccountChange, subaccountShape } from "./subaccount-shape.ts";
 import { shownSubaccount } from "./subaccounts.ts";
@@ -55,8 +55,7 @@ export function accountEndpoints(deps: Deps): Endpoint[] {
         answer: accountShape,
       },
       async ({ db, principal, body, ifMatch }) => {
-        const { version: current = 0 } = await show(deps, db, principal);
-        const version = expectVersion(ifMatch, current);
+        const version = await versionFor(ifMatch, () => show(deps, db, principal));
         return change(deps, db, principal, body, version);
       },
     ),

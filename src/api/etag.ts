@@ -20,11 +20,19 @@ export function expectedVersions(ifMatch: string | undefined): readonly number[]
   return versions;
 }
 
-/** The one version to pass on to the rule, which compares it under the lock. */
-export function expectVersion(ifMatch: string | undefined, current: number): number | undefined {
+/**
+ * The one version to pass on to the rule, which compares it under the lock. `read` is asked only when there is an If-Match.
+ * @throws Problem precondition-failed
+ */
+export async function versionFor(
+  ifMatch: string | undefined,
+  read: () => Promise<Readonly<{ version?: number }>>,
+): Promise<number | undefined> {
   const versions = expectedVersions(ifMatch);
-  if (versions !== undefined && !versions.includes(current)) throw stale();
-  return versions === undefined ? undefined : current;
+  if (versions === undefined) return undefined;
+  const { version } = await read();
+  if (version === undefined || !versions.includes(version)) throw stale();
+  return version;
 }
 
 function stale(): Problem {

@@ -10,7 +10,7 @@ import { transitionMaster } from "../accounts/transition.ts";
 import type { Deps } from "./deps.ts";
 import { detailsOf } from "./details.ts";
 import { type Endpoint, endpoint, operatorOnly } from "./endpoint.ts";
-import { expectVersion } from "./etag.ts";
+import { versionFor } from "./etag.ts";
 import { idParams, listOf, noMembers, showId, shownId } from "./fields.ts";
 import { searchParams, someOf, sortParam } from "./list-params.ts";
 import { masterChange, masterShape, newMaster, showMaster } from "./master-shape.ts";
@@ -102,8 +102,7 @@ function change({ clock }: Deps): Endpoint {
       body: masterChange,
     },
     async ({ db, principal, params, body, ifMatch }) => {
-      const { version: current } = await findMaster(db, principal, params.id, clock);
-      const version = expectVersion(ifMatch, current);
+      const version = await versionFor(ifMatch, () => findMaster(db, principal, params.id, clock));
       const master = await changeMaster(db, principal, params.id, detailsOf(masterFields, body), { version }, clock);
       return { body: showMaster(master), version: master.version, changed: [{ kind: "master", id: master.id }] };
     },
@@ -127,9 +126,10 @@ function transitions({ clock }: Deps): Endpoint[] {
         body: noMembers,
         bodyOptional: true,
       },
-      async ({ db, principal, params }) => {
+      async ({ db, principal, params, ifMatch }) => {
         const action = name as keyof typeof actions;
-        const master = await transitionMaster(db, principal, params.id, action, {}, clock);
+        const version = await versionFor(ifMatch, () => findMaster(db, principal, params.id, clock));
+        const master = await transitionMaster(db, principal, params.id, action, { version }, clock);
         return { body: showMaster(master), version: master.version, changed: [{ kind: "master", id: master.id }] };
       },
     ),

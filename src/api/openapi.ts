@@ -49,7 +49,7 @@ export function describe(definition: Definition): RouteConfig {
   const { method, path, tag, summary, description, access, params, query, body, bodyOptional } = definition;
   let headers = actingFor;
   if (definition.idempotent) headers = headers.extend(idempotencyHeader.shape) as typeof actingFor;
-  if (method === "patch") headers = headers.extend(matching.shape) as unknown as typeof actingFor;
+  if (takesIfMatch(definition)) headers = headers.extend(matching.shape) as unknown as typeof actingFor;
   return createRoute({
     method,
     path,
@@ -70,7 +70,16 @@ export function describe(definition: Definition): RouteConfig {
   });
 }
 
-function responsesOf({ status, answer, also, method, params, body }: Definition): RouteConfig["responses"] {
+/** Changes of what has an ETag, but for creations beside it. */
+function takesIfMatch({ method, path, status }: Definition): boolean {
+  return (
+    method === "patch" ||
+    (status === 200 && /^\/v1\/(?:masters|subaccounts)\/\{id\}\/\w+$/.test(path) && method === "post")
+  );
+}
+
+function responsesOf(definition: Definition): RouteConfig["responses"] {
+  const { status, answer, also, method, params, body } = definition;
   const content = {
     ...(answer ? { "application/json": { schema: answer } } : {}),
     ...Object.fromEntries(Object.keys(also ?? {}).map((type) => [type, { schema: z.string() }])),
@@ -78,7 +87,7 @@ function responsesOf({ status, answer, also, method, params, body }: Definition)
   const codes = [
     ...[401, 403, 404, 422, 503],
     ...(body ? [400, 413, 415] : []),
-    ...(method === "patch" ? [412] : []),
+    ...(takesIfMatch(definition) ? [412] : []),
     ...(method !== "get" && params ? [409] : []),
   ];
   return {

@@ -20,6 +20,8 @@ export type ApiServer = AsyncDisposable &
 
 const REQUEST_TIMEOUT_MS = 60_000;
 const HEADERS_TIMEOUT_MS = 15_000;
+/** Longer than load balancers keep an idle connection, so that it is they who close it. */
+const KEEP_ALIVE_MS = 65_000;
 const DRAIN_MS = 20_000;
 
 export async function startApi(deps: Deps): Promise<ApiServer> {
@@ -27,11 +29,14 @@ export async function startApi(deps: Deps): Promise<ApiServer> {
   const { httpHost, httpPort, metricsPort } = deps.config;
   const { app } = createApp(deps, () => draining);
   const server = await listen(app.fetch, httpHost, httpPort);
-  const metrics =
+  const metrics = createMetricsApp({ ready: deps.ready, metrics: deps.metrics, draining: () => draining });
+  const metricsServer =
     metricsPort === 0
       ? undefined
-      : createMetricsApp({ ready: deps.ready, metrics: deps.metrics, draining: () => draining });
-  const metricsServer = metrics === undefined ? undefined : await listen(metrics.fetch, httpHost, metricsPort);
+      : await listen(metrics.fetch, httpHost, metricsPort).catch(async (error: unknown) => {
+          await close(server);
+          throw error;
+        });
   let drained: Promise<void> | undefined;
   const drain = () => {
     draining = true;
@@ -54,7 +59,12 @@ type Fetch = Parameters<typeof createAdaptorServer>[0]["fetch"];
 async function listen(fetch: Fetch, host: string, port: number): Promise<Server> {
   const server = createAdaptorServer({
     fetch,
-    serverOptions: { requestTimeout: REQUEST_TIMEOUT_MS, headersTimeout: HEADERS_TIMEOUT_MS, maxHeaderSize: 16 * 1024 },
+    serverOptions: {
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      maxHeaderSize: 16 * 1024,
+    },
   }) as Server;
   const listening = Promise.withResolvers<void>();
   server.once("error", listening.reject);

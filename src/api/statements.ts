@@ -85,7 +85,7 @@ function show({ clock }: Deps): Endpoint {
       tag,
       summary: "One statement with its lines",
       description:
-        "`current` is a preview of the running period; else its start date, or `stm_...`. CSV with Accept: text/csv.",
+        "`current` is a preview of the running period; else its start date, or `stm_...`. CSV with `.csv` behind it, or with Accept: text/csv.",
       access,
       params: z.object({ period: z.string().max(40).openapi({ example: "2026-11-01" }) }),
       status: 200,
@@ -93,8 +93,9 @@ function show({ clock }: Deps): Endpoint {
       also: { "text/csv": "One row per subaccount." },
     },
     async ({ db, principal, params, accept }) => {
-      const type = negotiate(accept, ["application/json", "text/csv"]);
-      const statement = await readStatement(db, principal, params.period, clock);
+      const name = params.period.replace(/\.csv$/, "");
+      const type = name === params.period ? negotiate(accept, ["application/json", "text/csv"]) : "text/csv";
+      const statement = await readStatement(db, principal, name, clock);
       if (type === "application/json") return { body: showStatement(statement) };
       const fileName = `statement-${statement.period.start.toISOString().slice(0, 10)}.csv`;
       return { content: { type: CSV, bytes: Buffer.from(statementCsv(statement)), fileName } };

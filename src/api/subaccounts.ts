@@ -13,7 +13,7 @@ import type { Db } from "../platform/database.ts";
 import type { Deps } from "./deps.ts";
 import { detailsOf } from "./details.ts";
 import { type Endpoint, endpoint, everyone, owners } from "./endpoint.ts";
-import { expectVersion } from "./etag.ts";
+import { versionFor } from "./etag.ts";
 import { idField, idParams, line, listOf, showId, shownId } from "./fields.ts";
 import { flagParam, numberParam, searchParams, someOf, sortParam } from "./list-params.ts";
 import { pagingOf } from "./paging.ts";
@@ -148,7 +148,7 @@ function change(deps: Deps): Endpoint {
       answer: subaccountShape,
     },
     async ({ db, principal, params: { id }, body, ifMatch }) => {
-      const version = expectVersion(ifMatch, (await findSubaccount(db, principal, id, clock)).version);
+      const version = await versionFor(ifMatch, () => findSubaccount(db, principal, id, clock));
       const patch = detailsOf(subaccountFields, body);
       const changed = await changeSubaccount(db, principal, id, patch, { version }, clock);
       const shown = await shownSubaccount(db, principal, changed, deps);

@@ -6,6 +6,7 @@ import { type TransitionOptions, transitionSubaccount } from "../accounts/transi
 import { addTopUp } from "../quota/top-up.ts";
 import type { Deps } from "./deps.ts";
 import { type Endpoint, endpoint, type Kind, operatorOnly, owners } from "./endpoint.ts";
+import { versionFor } from "./etag.ts";
 import { idParams, instant, line, noMembers, showId, showInstant, shownId, text, units } from "./fields.ts";
 import { subaccountShape } from "./subaccount-shape.ts";
 import { shownSubaccount } from "./subaccounts.ts";
@@ -64,8 +65,9 @@ function transition(deps: Deps, { action, who, summary, body, optionsOf }: Trans
       status: 200,
       answer: subaccountShape,
     },
-    async ({ db, principal, params, body: given }) => {
-      const options = optionsOf(given as never);
+    async ({ db, principal, params, body: given, ifMatch }) => {
+      const version = await versionFor(ifMatch, () => findSubaccount(db, principal, params.id, deps.clock));
+      const options = { ...optionsOf(given as never), version };
       const changed = await transitionSubaccount(db, principal, params.id, action, options, deps.clock);
       const shown = await shownSubaccount(db, principal, changed, deps);
       return { body: shown, version: changed.version, changed: [{ kind: "subaccount", id: changed.id }] };

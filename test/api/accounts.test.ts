@@ -207,6 +207,8 @@ describe("subaccounts", () => {
       return answer.status === 200 ? answer.body.state : answer.status;
     };
     expect(await go("archive")).toBe(409);
+    const stale = { key, headers: { "If-Match": '"0"' } };
+    expect((await call("POST", `/v1/subaccounts/${child.id}/close`, stale)).status).toBe(412);
     expect([await go("disable", { public_message: "Unpaid" }), await go("disable")]).toEqual(["disabled", "disabled"]);
     expect((await call("GET", "/v1/account", { key: child.key })).body.public_message).toBe("Unpaid");
     expect([await go("close"), await go("close"), await go("disable")]).toEqual(["closed", "closed", 409]);

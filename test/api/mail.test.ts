@@ -161,6 +161,7 @@ describe("statements", () => {
     expect(csv.headers.get("content-type")).toBe("text/csv; charset=utf-8");
     expect(csv.headers.get("content-disposition")).toMatch(/^attachment; filename="statement-\d{4}-\d\d-01\.csv"$/);
     expect(csv.text).toMatch(/^period_start,/);
+    expect((await call("GET", "/v1/statements/current.csv", { key })).text).toBe(csv.text);
     expect(csv.text).toContain(`"'=1+1,""x"""`);
   });
 

@@ -199,6 +199,28 @@ describe("what a caller is shown", () => {
   });
 });
 
+describe("controls: the searches above would find what they look for", () => {
+  test("the operator's view shows the marks of both tenants", async () => {
+    for (const path of ["/v1/subaccounts", "/v1/messages", "/v1/captured", "/v1/events", "/v1/domains"]) {
+      const { text } = await door.call("GET", `${path}?limit=100`, { key: OPERATOR_KEY });
+      for (const mark of ["CUSTOMER", "STRANGER"]) expect(text.toUpperCase(), path).toContain(mark);
+    }
+  });
+
+  test("an answer with a stranger's mark is noticed", async () => {
+    const answer = await door.call("GET", `/v1/messages/${world.foreign.things.msg}`, { key: OPERATOR_KEY });
+    expect(() => expectNothingOf(theirs, answer, world.master)).toThrow("not the caller's");
+  });
+
+  test("the same things are found by their own tenant", async () => {
+    for (const [name, endpoint] of withId.filter(([, { definition }]) => definition.method === "get")) {
+      const { who } = endpoint.definition.access;
+      if (!who.includes("master")) continue;
+      expect((await ask(name, endpoint, world.foreign.things, world.foreign.key)).status, name).toBe(200);
+    }
+  });
+});
+
 describe("scopes", () => {
   const forMasters = named.filter(([, { definition }]) => definition.access.who.includes("master"));
 

@@ -122,3 +122,24 @@ describe("the query", () => {
     expect([answer.status, answer.body.errors?.[0]?.pointer], answer.text).toEqual([422, pointer]);
   });
 });
+
+describe("odd encodings", () => {
+  test.each([
+    "/v1/messages/%E0%A4%A",
+    "/v1/messages/%",
+    "/v1/messages/%2e%2e%2f",
+    "/v1/messages/%00",
+    "/v1/statements/%ff%fe",
+    "//v1/account",
+    "/v1//account",
+  ])("%s is 404", async (path) => {
+    expect((await door.call("GET", path, { key })).status).toBe(404);
+  });
+
+  test.each(["q=%E0%A4%A", "q=%", "q", "=x", "a[b]=1", "__proto__=1", "q=a&q=b", "constructor=1"])(
+    "the query %s is answered, never with a failure",
+    async (query) => {
+      expect([200, 422]).toContain((await door.call("GET", `/v1/subaccounts?${query}`, { key })).status);
+    },
+  );
+});

@@ -1,0 +1,44 @@
+import { expect, test } from "vitest";
+import { isOutage } from "../../src/platform/outage.ts";
+import { inTransaction } from "../../src/platform/transaction.ts";
+import { testDatabase } from "../support/database.ts";
+
+const { db, pool } = await testDatabase();
+const failure = (text: string) => pool.query(text).then(Promise.reject.bind(Promise), (error: unknown) => error);
+
+test.each([
+  ["a statement that was cancelled", "set statement_timeout = 1; select pg_sleep(1)"],
+  ["a connection that was ended", "select pg_terminate_backend(pg_backend_pid())"],
+  ["too little of something", "do $$ begin raise exception using errcode = '53300'; end $$"],
+  ["a deadlock", "do $$ begin raise exception using errcode = '40P01'; end $$"],
+  ["a lock that is not given", "do $$ begin raise exception using errcode = '55P03'; end $$"],
+])("%s may go better in a moment", async (_, text) => {
+  expect(isOutage(await failure(text))).toBe(true);
+});
+
+test.each(["select nothing_like_this", "select 1/0", "do $$ begin raise exception using errcode = '23505'; end $$"])(
+  "%s is a mistake, and will go wrong again",
+  async (text) => {
+    expect(isOutage(await failure(text))).toBe(false);
+  },
+);
+
+test("what is no error, or no error of ours, is no outage", () => {
+  for (const value of [undefined, null, "57014", { code: "57014" }, new Error("x"), new TypeError("fetch failed")]) {
+    expect(isOutage(value)).toBe(false);
+  }
+});
+
+test("a verb joins its caller's transaction: both are undone together", async () => {
+  const name = "outage-test";
+  const insert = (trx: typeof db) =>
+    trx.insertInto("node").values({ hostname: name, pid: 1, started_at: new Date(), seen_at: new Date() }).execute();
+  const whole = inTransaction(db, async (trx) => {
+    await inTransaction(trx, insert);
+    throw new Error("undo");
+  });
+  await expect(whole).rejects.toThrow("undo");
+  expect(await db.selectFrom("node").select("id").where("hostname", "=", name).execute()).toEqual([]);
+  await inTransaction(db, insert);
+  expect((await db.selectFrom("node").select("id").where("hostname", "=", name).execute()).length).toBe(1);
+});
