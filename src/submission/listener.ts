@@ -31,17 +31,18 @@ export interface Listener {
 }
 
 export async function listen(options: ListenerOptions): Promise<Listener> {
-  const pending = new Set<Socket>();
+  const pending = new Set<Arrival>();
   const server = createServer({ noDelay: true, keepAlive: true }, (socket) => {
     socket.on("error", () => {}); // the session, or the close that follows, deals with it
-    pending.add(socket);
-    void open(socket, options)
-      .then((ready) => {
-        pending.delete(socket);
-        if (ready === undefined) socket.destroy();
-        else options.opened(ready.socket, ready.peer);
+    const arrival = { top: socket };
+    pending.add(arrival);
+    open(socket, arrival, options)
+      .then((peer) => {
+        if (peer === undefined) arrival.top.destroy();
+        else options.opened(arrival.top, peer);
       })
-      .catch(() => socket.destroy());
+      .catch(() => arrival.top.destroy())
+      .finally(() => pending.delete(arrival));
   });
   server.maxConnections = options.limits.maxConnections;
   await listening(server, options);
@@ -50,7 +51,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
     port: typeof address === "object" && address !== null ? address.port : options.port,
     close() {
       server.close();
-      for (const socket of pending) socket.destroy();
+      for (const { top } of pending) top.destroy();
     },
   };
 }
@@ -66,18 +67,20 @@ function listening(server: Server, { host, port }: ListenerOptions): Promise<voi
   });
 }
 
-type Ready = Readonly<{ socket: Socket; peer: Peer }>;
+/** What stands on top of the connection, and is the one to destroy: a TLS socket must not lose its ground. */
+type Arrival = { top: Socket };
 
-async function open(raw: Socket, options: ListenerOptions): Promise<Ready | undefined> {
-  let top = raw; // what stands on top of the connection: a TLS socket must not lose its ground
-  const deadline = setTimeout(() => top.destroy(), options.limits.openMs);
+async function open(raw: Socket, arrival: Arrival, options: ListenerOptions): Promise<Peer | undefined> {
+  const { counter, limits, secureContext } = options;
+  const deadline = setTimeout(() => arrival.top.destroy(), limits.openMs);
   try {
     const peer = await identify(raw, options);
     if (peer === undefined) return undefined;
-    if (!options.counter.enter(peer.address)) return await refuse(raw, options);
-    if (options.secureContext !== undefined) top = secure(raw, options.secureContext());
-    if ((top === raw || (await handshake(top))) && !top.destroyed) return { socket: top, peer };
-    options.counter.leave(peer.address);
+    if (!counter.enter(peer.address)) return await refuse(raw, options);
+    if (secureContext !== undefined && !raw.destroyed) arrival.top = secure(raw, secureContext());
+    const ready = arrival.top === raw || (await handshake(arrival.top));
+    if (ready && !arrival.top.destroyed) return peer;
+    counter.leave(peer.address);
     return undefined;
   } finally {
     clearTimeout(deadline);

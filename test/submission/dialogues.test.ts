@@ -12,6 +12,15 @@ describe("dialogues", () => {
     expect(files.length).toBeGreaterThan(20);
   });
 
+  test("fail where the server says something else, or nothing", async () => {
+    const wrong = ["S: 250", "S+ AUTH CRAM-MD5", "S- STARTTLS", "THEN: accepted 1", "GIVEN: nothing known", "X: y"];
+    for (const line of wrong.slice(0, 3)) {
+      const lines = line === "S: 250" ? ["C: FOO", line] : ["C: EHLO x", "S: 250", line];
+      await expect(play({ name: line, lines }), line).rejects.toThrow();
+    }
+    for (const line of wrong.slice(3)) await expect(play({ name: line, lines: [line] }), line).rejects.toThrow();
+  });
+
   for (const file of files) {
     const dialogue = readDialogue(join(folder, file));
     test(`${file}: ${dialogue.name}`, () => play(dialogue));

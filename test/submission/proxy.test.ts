@@ -100,6 +100,15 @@ describe("behind a trusted proxy", () => {
     await client.command(`AUTH PLAIN ${plain("app", "wrong")}`);
     expect(house.lines.find((line) => line.event === "auth.failed")).toMatchObject({ client: "127.0.0.1" });
     client.destroy();
+
+    const implicit = await Client.connect(house.submission.ports.submissions as number);
+    implicit.write("PROXY TCP4 192.0.2.9 198.51.100.1 12345 25\r\n");
+    await implicit.starttls();
+    expect((await implicit.reply())[0]).toMatch(/^220/);
+    await implicit.command("EHLO client.example");
+    await implicit.command(`AUTH PLAIN ${plain("app", "wrong")}`);
+    expect(house.lines.findLast((line) => line.event === "auth.failed")).toMatchObject({ client: "192.0.2.9" });
+    implicit.destroy();
   });
 
   test("version 2, sent in pieces, works, and its address is the one that is logged", async () => {
