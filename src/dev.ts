@@ -83,7 +83,7 @@ export function banner(demo: Demo, ports: Ports, { config }: House): string {
     API          ${http}/v1     docs ${http}/docs
     API key      ${demo.api_key}   (master)
     operator     ${config.operatorKey}
-    mailbox      ${http}/mailbox
+    mailbox      ${http}/mailbox#key=${demo.api_key}
 
   Send a mail, then see what was used:
 
