@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { createProgram } from "../src/cli/program.ts";
 import { loadConfig } from "../src/platform/config.ts";
 import { createMetrics } from "../src/platform/metrics.ts";
 import { settings } from "../src/platform/settings.ts";
@@ -48,6 +49,31 @@ describe("documents", () => {
     const base = (name: string): string => name.replace(/_bucket$/, "");
     expect(used.filter((name) => !real.includes(base(name)))).toEqual([]);
   });
+
+  test.for(["README.md", "docs/operations.md", "docs/flow.md", "ARCHITECTURE.md", "SECURITY.md"])(
+    "every command that %s names exists",
+    (document) => {
+      const program = createProgram();
+      const known = program.commands.flatMap((command) => {
+        const names = command.commands.map((sub) => `${command.name()} ${sub.name()}`);
+        return [command.name(), ...names];
+      });
+      known.push("serve", "dev"); // of main.ts
+      const named = [...read(document).matchAll(/`postmeter ([a-z-]+)((?: [a-z|\\-]+)?)/g)].flatMap(
+        ([, name, rest]) => {
+          const isGroup = known.some((one) => one.startsWith(`${name} `));
+          const subs = isGroup
+            ? (rest as string)
+                .trim()
+                .split(/\\?\|/)
+                .filter((sub) => sub !== "")
+            : [];
+          return subs.length === 0 ? [name as string] : subs.map((sub) => `${name} ${sub}`);
+        },
+      );
+      expect(named.filter((command) => !known.includes(command))).toEqual([]);
+    },
+  );
 
   test("the changelog knows the version of the package", () => {
     const released = [...read("CHANGELOG.md").matchAll(/^## \[(.+)\] - \d{4}-\d\d-\d\d$/gm)].map(
