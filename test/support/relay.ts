@@ -10,9 +10,13 @@ import { afterAll } from "vitest";
 
 export type Ports = Readonly<{ submission: number; submissions: number; http: number }>;
 
+/** What a program needs to be the same again after its end. */
+export type Home = Readonly<{ folder: string; operatorKey: string; secret: string }>;
+
 export type Relay = Readonly<{
   ports: Ports;
   operatorKey: string;
+  home: Home;
   child: ChildProcess;
   /** Lines of the log so far. */
   log: readonly Record<string, unknown>[];
@@ -27,33 +31,60 @@ export type CallOptions = Readonly<{ key?: string; headers?: Record<string, stri
 export type Answer = Readonly<{ status: number; headers: Headers; body: any; text: string }>;
 
 export type RelayOptions = Readonly<{
+  /** Empty: the embedded one. */
   databaseUrl: string;
   redisUrl?: string;
   env?: Record<string, string>;
   roles?: string;
+  /** That of an earlier relay, or of another node. */
+  home?: Home;
+  /** Another main.ts (support/mutant.ts). */
+  program?: string;
 }>;
 
-const program = join(import.meta.dirname, "..", "..", "src", "main.ts");
+export const program = join(import.meta.dirname, "..", "..", "src", "main.ts");
+
+const ends: (() => Promise<unknown>)[] = [];
+const folders: string[] = [];
+afterAll(async () => {
+  await Promise.all(ends.map((end) => end()));
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+
+/** A data folder and secrets. */
+export function makeHome(): Home {
+  const folder = mkdtempSync(join(tmpdir(), "postmeter-relay-"));
+  folders.push(folder);
+  return {
+    folder,
+    operatorKey: `pm_op_${randomBytes(20).toString("hex")}`,
+    secret: randomBytes(32).toString("base64"),
+  };
+}
 
 /** `postmeter serve` on free ports; resolves when it is ready. */
 export async function startRelay(options: RelayOptions): Promise<Relay> {
-  const operatorKey = `pm_op_${randomBytes(20).toString("hex")}`;
-  const folder = mkdtempSync(join(tmpdir(), "postmeter-relay-"));
+  const home = options.home ?? makeHome();
+  const { operatorKey } = home;
   const env = {
     POSTMETER_DATABASE_URL: options.databaseUrl,
     POSTMETER_REDIS_URL: options.redisUrl ?? "",
-    POSTMETER_DATA_DIR: folder,
+    POSTMETER_DATA_DIR: home.folder,
     POSTMETER_SUBMISSION_PORT: "0",
     POSTMETER_SUBMISSIONS_PORT: "0",
     POSTMETER_HTTP_PORT: "0",
     POSTMETER_UPSTREAM_URL: "capture:",
     POSTMETER_OPERATOR_KEY: operatorKey,
-    POSTMETER_SECRET: randomBytes(32).toString("base64"),
+    POSTMETER_SECRET: home.secret,
     POSTMETER_HOSTNAME: "relay.example",
     POSTMETER_AUTH_CLEARTEXT: "loopback",
     ...options.env,
   };
-  const args = [program, "serve", ...(options.roles === undefined ? [] : ["--roles", options.roles])];
+  const args = [
+    options.program ?? program,
+    "serve",
+    ...(options.roles === undefined ? [] : ["--roles", options.roles]),
+  ];
   const child = spawn(process.execPath, args, {
     env: { PATH: process.env.PATH, ...env },
     stdio: ["ignore", "pipe", "pipe"],
@@ -69,12 +100,10 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     if (child.exitCode === null && child.signalCode === null) child.kill(signal);
     return ended;
   };
-  afterAll(async () => {
-    await stop("SIGKILL");
-    rmSync(folder, { recursive: true, force: true });
-  });
+  ends.push(() => stop("SIGKILL"));
   const ports = await ready(child, ended, errors);
-  return { ports, operatorKey, child, log, stop, call: caller(`http://127.0.0.1:${ports.http}`, operatorKey) };
+  const call = caller(`http://127.0.0.1:${ports.http}`, operatorKey);
+  return { ports, operatorKey, home, child, log, stop, call };
 }
 
 function ready(child: ChildProcess, ended: Promise<number | null>, errors: readonly string[]): Promise<Ports> {
@@ -114,7 +143,7 @@ export type Tenant = Readonly<{
 /** A master (any sender) with one subaccount. */
 export async function createTenant(
   relay: Relay,
-  told: { limit?: number | null; allowance?: number | null; overage?: "block" | "bill" } = {},
+  told: { limit?: number | null; allowance?: number | null; overage?: "block" | "bill"; master?: object } = {},
 ): Promise<Tenant> {
   const master = await relay.call("POST", "/v1/masters", {
     name: "Acme Hosting",
@@ -122,18 +151,24 @@ export async function createTenant(
     overage: told.overage ?? "block",
     notification_emails: ["ops@acme.example"],
     sender_policy: "any",
+    ...told.master,
   });
   if (master.status !== 201) throw new Error(`no master: ${master.text}`);
   const masterKey = master.body.api_key.key;
-  const subaccount = await relay.call(
-    "POST",
-    "/v1/subaccounts",
-    { name: "Corner Shop", monthly_limit: told.limit === undefined ? 100 : told.limit },
-    { key: masterKey },
-  );
+  const subaccount = await createSubaccount(relay, masterKey, told.limit === undefined ? 100 : told.limit);
+  return { masterId: master.body.id, masterKey, ...subaccount };
+}
+
+export async function createSubaccount(
+  relay: Relay,
+  masterKey: string,
+  limit: number | null,
+): Promise<Pick<Tenant, "subaccountId" | "username" | "password">> {
+  const body = { name: "Corner Shop", monthly_limit: limit };
+  const subaccount = await relay.call("POST", "/v1/subaccounts", body, { key: masterKey });
   if (subaccount.status !== 201) throw new Error(`no subaccount: ${subaccount.text}`);
   const { username, password } = subaccount.body.credential;
-  return { masterId: master.body.id, masterKey, subaccountId: subaccount.body.id, username, password };
+  return { subaccountId: subaccount.body.id, username, password };
 }
 
 /** nodemailer as an application would use it, over STARTTLS. */

@@ -1,0 +1,69 @@
+/** One stage for a journey: a database, a Redis, a played upstream, and the program between them. */
+import { openDatabase } from "../../src/platform/database.ts";
+import { quiet, receivedBy } from "../support/arrivals.ts";
+import { type Audit, audit } from "../support/conservation.ts";
+import { createDatabase } from "../support/database.ts";
+import { type TestRedis, testRedis } from "../support/redis.ts";
+import { type Relay, type RelayOptions, startRelay, type Tenant } from "../support/relay.ts";
+import { type Load, type LoadOptions, startLoad } from "../support/sessions.ts";
+import { type Script, startUpstream, type Upstream } from "../support/upstream.ts";
+
+export type SceneOptions = Readonly<{
+  withRedis?: boolean; // true unless told
+  script?: Script;
+  env?: Record<string, string>;
+  clockOffsetMs?: number;
+  databaseUrl?: string;
+  program?: string;
+}>;
+
+export type Scene = Awaited<ReturnType<typeof openScene>>;
+
+/** Called from the top of a file or from beforeAll: what it starts ends with the file. */
+export async function openScene(told: SceneOptions = {}) {
+  const { withRedis = true, script, env = {}, clockOffsetMs = 0, program } = told;
+  const databaseUrl = told.databaseUrl ?? (await createDatabase());
+  const redis: TestRedis | undefined = withRedis ? await testRedis() : undefined;
+  const upstream: Upstream = await startUpstream(script);
+  const database = openDatabase({ url: databaseUrl, max: 2, clockOffsetMs, applicationName: "postmeter journey" });
+  const options: RelayOptions = {
+    databaseUrl,
+    ...(redis === undefined ? {} : { redisUrl: redis.url }),
+    ...(program === undefined ? {} : { program }),
+    env: {
+      POSTMETER_UPSTREAM_URL: `smtp://127.0.0.1:${upstream.port}`,
+      POSTMETER_CLOCK_OFFSET: `${Math.round(clockOffsetMs / 1000)}s`,
+      ...env,
+    },
+  };
+  const relay = await startRelay(options);
+  /** Another node, or the same one again. */
+  const startAgain = (more: Partial<RelayOptions> = {}): Promise<Relay> =>
+    startRelay({ ...options, home: relay.home, ...more });
+  const masters = new Map<string, Tenant>();
+  const checked = new Set<string>();
+  const loads: Load[] = [];
+  /** A load whose book is kept. */
+  const load = (master: Tenant, told: Omit<LoadOptions, "ports" | "senders"> & Partial<LoadOptions>): Load => {
+    masters.set(master.masterId, master);
+    const started = startLoad({ ports: () => [relay.ports.submission], senders: [master], ...told });
+    loads.push(started);
+    return started;
+  };
+  /** Of all that has happened on this stage so far; API and Redis of the masters that are new. */
+  const check = async (how: { redis?: "exact"; through?: Relay; again?: true } = {}): Promise<Audit> => {
+    await quiet(database);
+    const asked = [...masters.keys()].filter((id) => how.again || !checked.has(id));
+    for (const id of asked) checked.add(id);
+    return audit({
+      asked,
+      database,
+      relay: how.through ?? relay,
+      masters: [...masters.values()],
+      seen: loads.flatMap((one) => one.seen),
+      arrived: receivedBy(upstream),
+      ...(redis === undefined ? {} : { redis: { client: redis.redis, exact: how.redis === "exact" } }),
+    });
+  };
+  return { databaseUrl, database, redis, upstream, relay, startAgain, load, check };
+}
