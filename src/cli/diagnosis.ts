@@ -1,12 +1,8 @@
 /** What `postmeter doctor` looks at, one thing after the other. A check that can't be made fails with the reason. */
-import type { Redis } from "ioredis";
 import type { Config } from "../platform/config.ts";
-import { checkClock, checkDurability, type Database, type Db } from "../platform/database.ts";
-import { readJobState, readPartitionsAhead, readServer } from "../platform/diagnose.ts";
+import { checkClock, checkDurability, type Db } from "../platform/database.ts";
+import { readJobState, readPartitionsAhead, readRedisVersion, readServer } from "../platform/diagnose.ts";
 import { Fault } from "../platform/errors.ts";
-import { createLog } from "../platform/log.ts";
-import { pendingMigrations } from "../platform/migrate.ts";
-import { checkRedis, openRedis, redisReady } from "../platform/redis.ts";
 import { oldestSnapshotSeconds } from "../platform/snapshot.ts";
 import { openTls } from "../platform/tls.ts";
 import { measureQueue } from "../spool/inspect.ts";
@@ -47,13 +43,13 @@ export function findNode(version = process.versions.node): Found {
 }
 
 /** With the database open, in the order of what rests on what: after a failure the rest would only repeat it. */
-export async function diagnoseDatabase({ database, clock, config }: Opened): Promise<Finding[]> {
+export async function diagnoseDatabase({ database, clock, config, pending }: Opened): Promise<Finding[]> {
   const { db } = database;
   const embedded = config.databaseUrl === "";
   const checks: [check: string, find: () => Promise<Found>][] = [
     ["PostgreSQL", () => findServer(db)],
     ["durability", () => checkDurability(db).then(() => ok("fsync, full_page_writes and synchronous_commit are on"))],
-    ["migrations", () => findMigrations(database, embedded)],
+    ["migrations", async () => findMigrations(await pending(), embedded)],
     ["clock", () => checkClock(db, clock).then(() => ok("agrees with PostgreSQL's within 5 s"))],
     ["partitions", () => findPartitions(db)],
     ["oldest transaction", () => findOldest(db)],
@@ -76,8 +72,7 @@ async function findServer(db: Db): Promise<Found> {
   return number >= LEAST_POSTGRES ? ok(text) : fail(text, "PostgreSQL 15 or later is needed");
 }
 
-async function findMigrations(database: Database, embedded: boolean): Promise<Found> {
-  const pending = await pendingMigrations(database);
+function findMigrations(pending: readonly string[], embedded: boolean): Found {
   if (pending.length === 0) return ok("all are done");
   if (embedded) return warn(`${pending.length} pending`, "the next start runs them");
   return fail(`${pending.length} pending, ${pending[0]} first`, "postmeter migrate");
@@ -114,20 +109,9 @@ async function findJobs(db: Db): Promise<Found> {
 
 export async function findRedis({ redisUrl }: Config): Promise<Found> {
   if (redisUrl === "") return ok("none: PostgreSQL alone decides");
-  const redis = openRedis(redisUrl, createLog("silent"));
-  try {
-    if (!(await redisReady(redis, 3000)))
-      return fail("it can't be reached; mail is accepted without it", "check POSTMETER_REDIS_URL");
-    await checkRedis(redis);
-    return versionOf(redis);
-  } finally {
-    redis.disconnect();
-  }
-}
-
-async function versionOf(redis: Redis): Promise<Found> {
-  const info = await redis.info("server");
-  const version = /^(?:valkey|redis)_version:(\S+)/m.exec(info)?.[1] ?? "unknown";
+  const version = await readRedisVersion(redisUrl);
+  if (version === undefined)
+    return fail("it can't be reached; mail is accepted without it", "check POSTMETER_REDIS_URL");
   if (Number.parseInt(version, 10) < LEAST_REDIS) return fail(version, "Redis 7 or Valkey is needed");
   return ok(`${version}, noeviction`);
 }

@@ -1,7 +1,7 @@
 /** `postmeter migrate`: brings the database to this version. */
 import type { Command } from "commander";
 import { checkDurability } from "../platform/database.ts";
-import { migrate, pendingMigrations } from "../platform/migrate.ts";
+import { migrate } from "../platform/migrate.ts";
 import { openTool } from "./session.ts";
 import { type Cli, type Options, run, verb } from "./verb.ts";
 
@@ -15,7 +15,7 @@ export function addMigrateCommand(program: Command, cli: Cli): void {
       run(cli, options, async () => {
         await using tool = await openTool(cli.env);
         const { database, log } = tool;
-        const pending = await pendingMigrations(database);
+        const pending = await tool.pending();
         if (options.dryRun) return { json: { pending }, text: pending.join("\n") || "Nothing is pending." };
         await checkDurability(database.db);
         await migrate(database, log);

@@ -39,7 +39,15 @@ export type Session = AsyncDisposable &
 
 const REDIS_PATIENCE_MS = 2000;
 
-export type Opened = Readonly<{ config: Config; clock: Clock; log: Log; database: Database }> & AsyncDisposable;
+export type Opened = AsyncDisposable &
+  Readonly<{
+    config: Config;
+    clock: Clock;
+    log: Log;
+    database: Database;
+    /** Migrations of this version that have not run. */
+    pending(): Promise<readonly string[]>;
+  }>;
 
 /** The database, whatever is in it. */
 export async function openTool(env: NodeJS.ProcessEnv): Promise<Opened> {
@@ -55,6 +63,7 @@ export async function openTool(env: NodeJS.ProcessEnv): Promise<Opened> {
     clock: createClock(clockOffsetMs),
     log,
     database,
+    pending: () => pendingMigrations(database),
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };
 }
@@ -62,16 +71,17 @@ export async function openTool(env: NodeJS.ProcessEnv): Promise<Opened> {
 /** A database with this program's tables: the embedded one is migrated, another one must be. */
 export async function openSession(env: NodeJS.ProcessEnv): Promise<Session> {
   await using opened = new AsyncDisposableStack();
-  const { config, clock, log, database } = opened.use(await openTool(env));
+  const tool = opened.use(await openTool(env));
+  const { config, clock, log, database } = tool;
   if (config.databaseUrl === "") await migrate(database, log);
-  const pending = await pendingMigrations(database);
-  if (pending.length > 0) {
-    throw new Fault("unavailable", `The database is not at this version (${pending[0]} is missing): postmeter migrate`);
+  const [missing] = await tool.pending();
+  if (missing !== undefined) {
+    throw new Fault("unavailable", `The database is not at this version (${missing} is missing): postmeter migrate`);
   }
   await checkClock(database.db, clock);
   let gate: Promise<ProcessGate | undefined> | undefined;
   const openGate = () => {
-    gate ??= connectGate({ config, clock, log, database }, stack);
+    gate ??= connectGate(tool, stack);
     return gate;
   };
   const stack = opened.move();
@@ -91,10 +101,7 @@ export async function openSession(env: NodeJS.ProcessEnv): Promise<Session> {
   };
 }
 
-async function connectGate(
-  tool: Omit<Opened, keyof AsyncDisposable>,
-  stack: AsyncDisposableStack,
-): Promise<ProcessGate | undefined> {
+async function connectGate(tool: Opened, stack: AsyncDisposableStack): Promise<ProcessGate | undefined> {
   const { config, clock, log, database } = tool;
   if (config.redisUrl === "") return undefined;
   const redis = openRedis(config.redisUrl, log);

@@ -1,6 +1,8 @@
-/** What `postmeter doctor` asks the database about its own state. */
+/** What `postmeter doctor` asks the database and Redis about themselves. */
 import { sql } from "kysely";
 import type { Db } from "./database.ts";
+import { createLog } from "./log.ts";
+import { checkRedis, openRedis, redisReady } from "./redis.ts";
 
 /** `number`: 180004 for 18.4. `recovering`: a standby, which takes no writes. */
 export type Server = Readonly<{ number: number; text: string; recovering: boolean }>;
@@ -34,4 +36,22 @@ export async function readJobState(db: Db): Promise<JobState> {
            count(*) filter (where attempts >= max_attempts) as failed
       from graphile_worker._private_jobs`.execute(db);
   return rows[0]!;
+}
+
+const REDIS_PATIENCE_MS = 3000;
+
+/**
+ * The version of Redis or Valkey; undefined when it can't be reached.
+ * @throws Fault when it may drop counters
+ */
+export async function readRedisVersion(url: string): Promise<string | undefined> {
+  const redis = openRedis(url, createLog("silent"));
+  try {
+    if (!(await redisReady(redis, REDIS_PATIENCE_MS))) return undefined;
+    await checkRedis(redis);
+    const info = await redis.info("server");
+    return /^(?:valkey|redis)_version:(\S+)/m.exec(info)?.[1] ?? "unknown";
+  } finally {
+    redis.disconnect();
+  }
 }
