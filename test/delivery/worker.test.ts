@@ -104,8 +104,8 @@ test("an idle connection is closed politely", async () => {
 });
 
 test.each([
-  ["cut", () => CUT],
-  ["closed with 421", () => "421 4.4.2 Idle too long"],
+  ["cut", (): Said => CUT],
+  ["closed with 421", (): Said => "421 4.4.2 Idle too long"],
 ] as const)("a kept connection that was %s meanwhile costs no attempt", async (_name, said) => {
   const house = await openHouse({ script: { mail: (_line, n) => (n === 1 ? said() : undefined) } });
   expect(shortOf(await house.deliver())).toEqual(delivered);
