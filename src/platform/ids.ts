@@ -3,6 +3,7 @@
  * A UUIDv7 starts with its instant: it sorts by age and finds its own partition.
  */
 
+import { randomFillSync } from "node:crypto";
 import { fromUUID, parseTypeId, type TypeId, toUUID } from "typeid-js";
 import { v7 } from "uuid";
 import type { Clock } from "./clock.ts";
@@ -44,9 +45,22 @@ export type Prefix = keyof IdOf;
 /** The account that owns the platform's own mail (DSNs keep the account they report to). */
 export const PLATFORM = "00000000-0000-0000-0000-000000000001" as SubaccountId & MasterId;
 
+/** Random bytes are drawn for many ids at a time: a call for each would cost more than the rest of the id. */
+const drawn = new Uint8Array(16 * 256);
+let at = drawn.length;
+
+function random(): Uint8Array {
+  if (at === drawn.length) {
+    randomFillSync(drawn);
+    at = 0;
+  }
+  at += 16;
+  return drawn.subarray(at - 16, at);
+}
+
 /** A new id of the clock's instant. */
 export function newId<Kind extends Id<string>>(clock: Clock): Kind {
-  return v7({ msecs: clock.now().getTime() }) as Kind;
+  return v7({ msecs: clock.now().getTime(), random: random() }) as Kind;
 }
 
 /** Shows an id at a door: `formatId("msg", id)` is `msg_01h...`. */

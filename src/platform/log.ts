@@ -17,6 +17,9 @@ const CENSORED = "[redacted]";
 /** Deeper than this a value is not a log field but an accident. */
 const MAX_DEPTH = 6;
 
+/** Lines go out in groups, at the latest after so many milliseconds, and at the end. */
+const gathered = { minLength: 8 * 1024, periodicFlush: 100 };
+
 export function createLog(level: string, stream: NodeJS.WritableStream | number = 2): Log {
   return pino(
     {
@@ -32,7 +35,7 @@ export function createLog(level: string, stream: NodeJS.WritableStream | number 
         },
       },
     },
-    typeof stream === "number" ? destination({ fd: stream, sync: false }) : (stream as never),
+    typeof stream === "number" ? destination({ fd: stream, sync: false, ...gathered }) : (stream as never),
   );
 }
 
