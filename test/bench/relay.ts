@@ -2,9 +2,10 @@
  * Postmeter as its users run it: `postmeter serve` on a real PostgreSQL and Redis, AUTH on, quota, ledger and log lines
  * on, fsync and synchronous_commit on; its log goes to a file on the measured disk.
  */
-import { mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { text } from "node:stream/consumers";
 import { startEmbedded } from "../../src/platform/embedded.ts";
 import { createLog } from "../../src/platform/log.ts";
 import { createAccounts, readUsage } from "./accounts.ts";
@@ -36,7 +37,7 @@ export async function startRelay(order: RelayOrder): Promise<Target | Absent> {
   started.use(redis);
   const postgres = started.use(await startEmbedded(order.folder, createLog("silent"), postgresSettings));
   const program = await settle(order, postgres.url, redis.url);
-  await finish(startChild(process.execPath, [main, "migrate"], program), program.logFile);
+  await run(["migrate"], program);
   const relay = started.use(startChild(process.execPath, [...profiling(order), main, "serve"], program));
   const ports = await readPorts(relay, program.logFile);
   const api = { url: `http://127.0.0.1:${ports.http}/v1`, operatorKey };
@@ -54,13 +55,11 @@ export async function startRelay(order: RelayOrder): Promise<Target | Absent> {
       { name: "redis", pid: redis.pid },
     ],
     books: () => readUsage(api, account),
-    verify: async () => {
-      const check = startChild(process.execPath, [main, "ledger", "verify"], program);
-      return finish(check, program.logFile).then(
+    verify: () =>
+      run(["ledger", "verify"], program).then(
         () => null,
         (error: Error) => error.message,
-      );
-    },
+      ),
     [Symbol.asyncDispose]: () => all.disposeAsync(),
   };
 }
@@ -110,11 +109,15 @@ async function readPorts(relay: Child, logFile: string): Promise<Ports> {
   }
 }
 
-async function finish(command: Child, logFile: string): Promise<void> {
-  command.process.stdout!.resume();
+/** A command of the operator's, until it ends. Throws what it said unless it ends with 0. */
+async function run(args: readonly string[], { env, logFile }: Awaited<ReturnType<typeof settle>>): Promise<void> {
+  const errors = `${logFile}.command`;
+  writeFileSync(errors, "");
+  const command = startChild(process.execPath, [main, ...args], { env, logFile: errors });
+  const said = await text(command.process.stdout!);
   await command.ended;
-  const { exitCode, spawnargs } = command.process;
-  if (exitCode !== 0) throw new Error(`${spawnargs.slice(2).join(" ")} ended with ${exitCode}:\n${tail(logFile)}`);
+  const { exitCode } = command.process;
+  if (exitCode !== 0) throw new Error(`postmeter ${args.join(" ")} ended with ${exitCode}:\n${said}${tail(errors)}`);
 }
 
 function tail(file: string): string {
