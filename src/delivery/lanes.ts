@@ -9,7 +9,7 @@ import { type Capture, openMailbox } from "./capture.ts";
 import type { TaskRecipient } from "./envelope.ts";
 import { type Dialing, openMx, openSmtp } from "./open-route.ts";
 import type { Failure } from "./outcome.ts";
-import { type Held, kindOf, type Parcel } from "./parcel.ts";
+import { type Held, type Kind, kindOf, type Parcel } from "./parcel.ts";
 import { createPool, type Open, type Pool, type PoolOptions } from "./pool.ts";
 import type { Route } from "./route.ts";
 import { createSlots } from "./slots.ts";
@@ -36,8 +36,8 @@ export type LanesOptions = Readonly<{
   breakerChanged(name: string, open: boolean): void;
   /** Connections of direct delivery in all. */
   mxConnections: number;
-  /** Parcels of one kind that may wait for one domain of direct delivery; more are given back. */
-  domainShare: number;
+  /** Whether a domain of direct delivery holds so much already that more of it must wait in the spool. */
+  crowded(kind: Kind, load: number): boolean;
 }> &
   Pick<PoolOptions, "begin" | "read" | "finished" | "giveBack" | "recipients">;
 
@@ -92,8 +92,8 @@ export function createLanes(options: LanesOptions): Lanes {
 
   function add(route: Route, domain: string, parcel: Parcel): void {
     const pool = poolFor(route, domain);
-    const crowded = route.kind === "mx" && pool.waiting(kindOf(parcel)) >= options.domainShare;
-    if (crowded) options.giveBack([parcel], CROWDED_MS);
+    const kind = kindOf(parcel);
+    if (route.kind === "mx" && options.crowded(kind, pool.load(kind))) options.giveBack([parcel], CROWDED_MS);
     else pool.add(parcel);
   }
 

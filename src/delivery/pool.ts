@@ -40,7 +40,9 @@ export type PoolOptions = Readonly<{
 
 export type Pool = Readonly<{
   add(parcel: Parcel): void;
-  waiting(kind?: Kind): number;
+  waiting(): number;
+  /** Parcels of a kind that wait, and connections that carry them. */
+  load(kind: Kind): number;
   connections(): number;
   breaker: Breaker;
   /** Takes nothing more; what waits is given back, what runs runs on. */
@@ -86,8 +88,12 @@ class PeerPool implements Pool {
     this.#serve();
   }
 
-  waiting(kind?: Kind): number {
-    return this.#turns.waiting(kind);
+  waiting(): number {
+    return this.#turns.waiting();
+  }
+
+  load(kind: Kind): number {
+    return this.#turns.waiting(kind) + this.#busy[kind];
   }
 
   connections(): number {

@@ -59,7 +59,7 @@ function routeOf(url: URL, settings: Settings): Route {
       return {
         kind: "mx",
         name: "mx:",
-        connections: settings.number("connections", 10),
+        connections: settings.number("connections", 5),
         messagesPerConnection: settings.number("messages", 100),
         privateHosts: settings.choice("private", ["allow", "refuse"]) === "allow",
       };

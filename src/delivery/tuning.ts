@@ -7,8 +7,9 @@ export type Tuning = Readonly<{
   handoffBytes: number;
   /** Of these, for one subaccount at most. */
   subaccountBytes: number;
-  /** Claimed messages held at once. */
+  /** Claimed messages held at once: by a route to one host, and by direct delivery to many. */
   claimed: number;
+  mxClaimed: number;
   shortestPauseMs: number; // between claims that found nothing
   longestPauseMs: number;
   /** How long outcomes are gathered before they are written. */
@@ -30,7 +31,8 @@ export const tuned: Tuning = {
   leaseMs: 60_000,
   handoffBytes: 64 * 1024 * 1024,
   subaccountBytes: 16 * 1024 * 1024,
-  claimed: 128,
+  claimed: 256,
+  mxClaimed: 2048,
   shortestPauseMs: 50,
   longestPauseMs: 2_000,
   gatherMs: 10,
@@ -44,7 +46,7 @@ export const tuned: Tuning = {
   },
   recipients: 100,
   breaker: { failures: 5, firstPauseMs: 5_000, longestPauseMs: 120_000 },
-  mxConnections: 200,
+  mxConnections: 400,
   mxPort: 25,
   ca: undefined,
   random: Math.random,

@@ -13,6 +13,7 @@ import type { Log } from "../platform/log.ts";
 import type { Claimed } from "../spool/claim.ts";
 import type { Result, Task } from "../spool/message.ts";
 import type { Capture } from "./capture.ts";
+import { type ClaimQuota, createClaimQuota } from "./claim-quota.ts";
 import { type Claims, startClaims } from "./claims.ts";
 import { createHandoff, type Handoff } from "./handoff.ts";
 import { Hands } from "./hands.ts";
@@ -21,7 +22,7 @@ import { createResolve } from "./mx.ts";
 import type { DeliveryMetrics } from "./note.ts";
 import type { Failure } from "./outcome.ts";
 import type { Held } from "./parcel.ts";
-import { parseRoute } from "./route.ts";
+import { parseRoute, type Route } from "./route.ts";
 import { type Tuning, tuned } from "./tuning.ts";
 import { startWatch, type Watch } from "./watch.ts";
 
@@ -77,7 +78,7 @@ class Worker implements Delivery {
   readonly #hands: Hands;
   readonly #lanes: Lanes;
   readonly #claims: Claims;
-  #claimed = 0;
+  readonly #quota: ClaimQuota;
   #draining: Promise<void> | undefined;
 
   constructor(deps: DeliveryDeps, tuning: Tuning) {
@@ -85,14 +86,21 @@ class Worker implements Delivery {
     const { leaseMs, gatherMs, random } = tuning;
     this.#room = createHandoff({ totalBytes: tuning.handoffBytes, subaccountBytes: tuning.subaccountBytes });
     this.#watch = startWatch(tuning.watchMs);
+    const route = parseRoute(config.upstreamUrl);
+    this.#quota = createClaimQuota(route.kind === "mx" ? tuning.mxClaimed : tuning.claimed);
     const { hostname, retryScheduleMs: scheduleMs } = config;
     const gone = (held: Held) => this.#gone(held);
     this.#hands = new Hands({ spool, clock, log, metrics, hostname, scheduleMs, random, leaseMs, gatherMs, gone });
-    this.#lanes = makeLanes(deps, tuning, this.#watch, this.#hands, () => this.wake());
+    this.#lanes = makeLanes(deps, tuning, route, {
+      watch: this.#watch,
+      hands: this.#hands,
+      quota: this.#quota,
+      wake: () => this.wake(),
+    });
     this.#claims = startClaims({
       claim: (asked) => spool.claim({ leaseMs, ...asked }),
-      room: () => tuning.claimed - this.#claimed,
-      worthwhile: Math.ceil(tuning.claimed / 4),
+      room: () => this.#quota.room(),
+      worthwhile: this.#quota.worthwhile,
       take: (tasks) => this.#take(tasks),
       shortestPauseMs: tuning.shortestPauseMs,
       longestPauseMs: tuning.longestPauseMs,
@@ -136,14 +144,14 @@ class Worker implements Delivery {
 
   /** How many of them could be sent on their way. */
   #take(tasks: readonly Task[]): number {
-    this.#claimed += tasks.length;
+    this.#quota.took(tasks.length);
     return tasks.filter((task) => this.#send(task, false).delayMs === 0).length;
   }
 
   #gone(held: Held): void {
     if (held.fresh) this.#room.free(held.task.sizeBytes, held.task.subaccountId);
     else {
-      this.#claimed -= 1;
+      this.#quota.took(-1);
       this.wake();
     }
   }
@@ -159,11 +167,16 @@ class Worker implements Delivery {
   }
 }
 
-function makeLanes(deps: DeliveryDeps, tuning: Tuning, watch: Watch, hands: Hands, wake: () => void): Lanes {
+type Parts = Readonly<{ watch: Watch; hands: Hands; quota: ClaimQuota; wake: () => void }>;
+
+/** Fresh messages that may wait for one domain of direct delivery. */
+const FRESH_OF_A_DOMAIN = 2000;
+
+function makeLanes(deps: DeliveryDeps, tuning: Tuning, route: Route, { watch, hands, quota, wake }: Parts): Lanes {
   const { config, log, metrics, spool, capture } = deps;
   const { patience, random, mxPort, ca } = tuning;
   return createLanes({
-    routes: [parseRoute(config.upstreamUrl)],
+    routes: [route],
     dialing: {
       transport: { hostname: config.hostname, patience, watch, ca },
       patience,
@@ -179,7 +192,7 @@ function makeLanes(deps: DeliveryDeps, tuning: Tuning, watch: Watch, hands: Hand
       if (!open) wake();
     },
     mxConnections: tuning.mxConnections,
-    domainShare: Math.ceil(tuning.claimed / 4),
+    crowded: (kind, load) => (kind === "fresh" ? load >= FRESH_OF_A_DOMAIN : quota.isCrowded(load)),
     recipients: tuning.recipients,
     begin: (parcel) => hands.begin(parcel),
     read: ({ held }) => spool.readBody(held.task),

@@ -1,7 +1,9 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { createResolve, findHosts, type MxOptions } from "../../src/delivery/mx.ts";
 import { type TestDns, testDns } from "../support/dns.ts";
+import { HANG } from "../support/upstream.ts";
 import { openHouse, shortOf } from "./house.ts";
+import { makeTask } from "./played-spool.ts";
 
 async function playedDns(): Promise<{ dns: TestDns; options: MxOptions }> {
   const dns = await testDns();
@@ -131,4 +133,43 @@ test("when the first mail host does not answer well, the next one is tried", asy
   const result = await house.deliver({ to: ["x@a.example"] });
   expect(shortOf(result)).toEqual(["delivered 250 2.0.0"]);
   expect(result.recipients[0]?.attempt.remote).toBe("two.a.example");
+});
+
+test("a domain that hangs holds up nobody else", async () => {
+  const dns = await testDns();
+  for (const name of ["slow.example", "quick.example"]) dns.set(name, { A: ["127.0.0.1"] });
+  const script = { rcpt: (line: string) => (line.includes("slow") ? HANG : undefined) };
+  const house = await openHouse({
+    url: "mx:?private=allow&connections=4",
+    dnsServers: [dns.server],
+    script,
+    tuning: { mxClaimed: 64 },
+  });
+  for (let i = 0; i < 200; i += 1) house.spool.store(makeTask({ to: ["x@slow.example"] }));
+  for (let i = 0; i < 20; i += 1) house.spool.store(makeTask({ to: ["x@quick.example"] }));
+  house.delivery.wake();
+  await house.spool.settled(20);
+  expect(house.spool.results.every(({ recipients }) => recipients[0]?.state === "delivered")).toBe(true);
+  await house.delivery.drain(0);
+});
+
+test("many domains share a bounded number of connections, and all get their turn", async () => {
+  const dns = await testDns();
+  const domains = Array.from({ length: 12 }, (_, i) => `d${i}.example`);
+  for (const name of domains) dns.set(name, { A: ["127.0.0.1"] });
+  const patience = { connect: 5_000, setup: 5_000, command: 5_000, body: 5_000, end: 5_000, idle: 20 };
+  const house = await openHouse({
+    url: "mx:?private=allow&connections=4",
+    dnsServers: [dns.server],
+    tuning: { mxConnections: 3, patience },
+  });
+  let most = 0;
+  const timer = setInterval(() => {
+    most = Math.max(most, house.upstream.open());
+  }, 1);
+  for (const domain of domains) for (let i = 0; i < 5; i += 1) house.push({ to: [`x@${domain}`] });
+  await house.spool.settled(60);
+  clearInterval(timer);
+  expect(most).toBeLessThanOrEqual(3);
+  await vi.waitFor(() => expect(house.delivery.state().lanes).toEqual([]), { timeout: 20_000 });
 });
