@@ -172,12 +172,13 @@ function complete(values: Settings, profile: Profile): Config {
 
 /** dev makes what is missing; a tool uses what dev has made. */
 function ownSecrets(values: Settings, dataDir: string, profile: Profile): Pick<Settings, "secret" | "operatorKey"> {
-  if (profile === "serve") return values;
+  const { secret, operatorKey } = values;
+  if (profile === "serve") return { secret, operatorKey };
   const make = profile === "dev" || values.databaseUrl === "";
   const kept = (file: string, maker: () => string) => keptSecret(dataDir, file, make ? maker : undefined);
   return {
-    secret: values.secret.length > 0 ? values.secret : Buffer.from(kept("secret", makeSecret), "base64"),
-    operatorKey: values.operatorKey || kept("operator-key", makeOperatorKey),
+    secret: secret.length > 0 ? secret : Buffer.from(kept("secret", makeSecret), "base64"),
+    operatorKey: operatorKey || kept("operator-key", makeOperatorKey),
   };
 }
 

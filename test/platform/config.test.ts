@@ -169,6 +169,17 @@ describe("values", () => {
     expect(load({ POSTMETER_PUBLIC_URL: "https://relay.example/" }).publicUrl).toBe("https://relay.example");
   });
 
+  test("what follows from other settings is there in production, too", () => {
+    const config = load({ ...served, POSTMETER_DATA_DIR: "data", POSTMETER_HTTP_PORT: "80" }, "serve");
+    expect(config.hostname).not.toBe("");
+    expect(config).toMatchObject({
+      dataDir: join(process.cwd(), "data"),
+      systemFrom: `postmeter@${config.hostname}`,
+      publicUrl: "http://127.0.0.1:80",
+      operatorKey: served.POSTMETER_OPERATOR_KEY,
+    });
+  });
+
   test("the sender of alerts follows the host name", () => {
     expect(load({ POSTMETER_HOSTNAME: "mx1.example" }).systemFrom).toBe("postmeter@mx1.example");
   });
