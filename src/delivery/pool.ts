@@ -10,12 +10,13 @@
 import type { Breaker } from "./breaker.ts";
 import type { Connection, ConversationHooks, Job } from "./conversation.ts";
 import type { Peer, TaskRecipient } from "./envelope.ts";
-import { lookAt, needsLook, unfit } from "./fitness.ts";
 import { decide, decideFailure, type Exchange, type Failure, type Verdict } from "./outcome.ts";
 import { type Kind, kindOf, type Parcel } from "./parcel.ts";
 import type { Slots } from "./slots.ts";
+import { isForAnother, isStale, leftOver, makeJob } from "./transaction.ts";
 import { isFailure } from "./transport.ts";
 import { createTurns } from "./turns.ts";
+import { createVetting, type Vetting } from "./vetting.ts";
 
 export type Open = (hooks: ConversationHooks) => Promise<Connection | Failure>;
 
@@ -72,10 +73,12 @@ class PeerPool implements Pool {
   #noGrowthUntil = 0;
   #stopped = false;
   readonly #pump = (): void => this.#serve();
+  readonly #fits: Vetting;
 
   constructor(options: PoolOptions) {
     this.#options = options;
     this.breaker = options.breaker;
+    this.#fits = createVetting({ ...options, again: (parcel) => this.#again(parcel) });
     this.#share = Math.max(1, options.connections - Math.floor(options.connections / 4));
   }
 
@@ -150,62 +153,13 @@ class PeerPool implements Pool {
   }
 
   #job(parcel: Parcel): Job {
-    const { recipients: most } = this.#options;
-    const recipients = parcel.recipients.length <= most ? parcel.recipients : parcel.recipients.slice(0, most);
-    const exchange: Exchange = {
-      mail: null,
-      rcpt: recipients.map(() => null),
-      data: null,
-      end: null,
-      dotSent: false,
-      failure: null,
-    };
-    return {
-      task: parcel.held.task,
-      recipients,
-      exchange,
-      read: () => this.#options.read(parcel),
-      finished: (connection) => this.#finished(parcel, recipients, exchange, connection),
-    };
-  }
-
-  /** False: the peer can't take it as it is, which has been seen to. */
-  #fits(parcel: Parcel, peer: Peer): boolean {
-    const { held, recipients, content } = parcel;
-    if (!needsLook(held.task, recipients, peer)) return true;
-    if (content === null) {
-      void this.#look(parcel, peer);
-      return false;
-    }
-    const verdicts = unfit(held.task, recipients, peer, content);
-    if (verdicts.every((verdict) => verdict === null)) return true;
-    const refused = recipients.filter((_, i) => verdicts[i] !== null);
-    const rest = recipients.filter((_, i) => verdicts[i] === null);
-    if (rest.length > 0) this.#turns.addFirst({ ...parcel, recipients: rest });
-    this.#options.finished(
+    const { recipients, read } = this.#options;
+    return makeJob(
       parcel,
-      refused,
-      verdicts.filter((verdict) => verdict !== null),
-      peer,
+      recipients,
+      () => read(parcel),
+      (sent, exchange, connection) => this.#finished(parcel, sent, exchange, connection),
     );
-    return false;
-  }
-
-  async #look(parcel: Parcel, peer: Peer): Promise<void> {
-    try {
-      parcel.content = await lookAt(parcel.held.task.bytes ?? this.#options.read(parcel));
-    } catch {
-      const verdict = decideFailure({ why: "source", text: "The message could not be read", reply: null });
-      return this.#options.finished(
-        parcel,
-        parcel.recipients,
-        parcel.recipients.map(() => verdict),
-        peer,
-      );
-    }
-    if (this.#stopped) return this.#options.giveBack([parcel], 0);
-    this.#turns.addFirst(parcel);
-    this.#serve();
   }
 
   #finished(parcel: Parcel, sent: readonly TaskRecipient[], exchange: Exchange, connection: Connection): void {
@@ -217,16 +171,15 @@ class PeerPool implements Pool {
 
   /** Reports what has a verdict; the rest of the recipients goes in another transaction. */
   #conclude(parcel: Parcel, sent: readonly TaskRecipient[], verdicts: readonly Verdict[], peer: Peer): void {
-    const { recipients } = parcel;
-    const full = verdicts.some(({ kind }) => kind === "another");
-    if (!full && sent.length === recipients.length) {
-      this.#options.finished(parcel, sent, verdicts, peer);
+    const { finished } = this.#options;
+    const rest = leftOver(parcel, sent, verdicts);
+    if (rest.length === 0) {
+      finished(parcel, sent, verdicts, peer);
       return;
     }
-    const decided = (_: unknown, i: number) => verdicts[i]?.kind !== "another";
-    const rest = [...sent.filter((_, i) => !decided(_, i)), ...recipients.slice(sent.length)];
     this.#again({ ...parcel, recipients: rest });
-    this.#options.finished(parcel, sent.filter(decided), verdicts.filter(decided), peer);
+    const decided = (_: unknown, i: number) => !isForAnother(verdicts[i]);
+    finished(parcel, sent.filter(decided), verdicts.filter(decided), peer);
   }
 
   #again(parcel: Parcel): void {
@@ -333,10 +286,4 @@ class PeerPool implements Pool {
   #settleDown(): void {
     if (this.#members.size + this.#connecting + this.#turns.waiting() === 0) this.#options.quiet();
   }
-}
-
-/** The connection was gone, or going, before it heard of this message. */
-function isStale({ mail, failure }: Exchange): boolean {
-  if (mail === null) return failure !== null && failure.why !== "aborted" && failure.why !== "timeout";
-  return mail.startsWith("421");
 }
