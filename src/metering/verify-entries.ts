@@ -9,18 +9,19 @@ import type { Findings } from "./difference.ts";
 
 const PAGE = 5000;
 
-type Row = { id: string; kind: string; problem: string | null };
+type Problem = Readonly<{ id: string; kind: string; problem: string }>;
+type Page = Readonly<{ last: string | null; read: number; problems: Problem[] }>;
 
-// The last row of the page comes along, wrong or not: the next page starts behind it. The bounds are those of idsAround().
-const page = (after: string) => sql<Row & { read: number }>`
+// The bounds on ids are those of idsAround().
+const page = (after: string) => sql<Page>`
   with page as materialized (select * from usage_entry where id > ${after}::uuid order by id limit ${PAGE}),
   judged as (
     select p.id, p.kind, case
-      when p.kind = 'void' then case when p.units <> 0 then 'a void entry with units' end
+      when p.kind = 'void' then case when p.units <> 0 then 'charges something' end
       when m.account_id is null or (p.kind = 'accept' and u.account_id is null) then 'belongs to no counter'
       when p.accepted_at < m.period_start or p.accepted_at >= m.period_end then 'lies outside of its period'
       when p.id < uuid_at(m.period_start - interval '1 day') or p.id >= uuid_at(m.period_end + interval '1 day')
-        then 'its id lies outside of its period'
+        then 'has an id that lies outside of its period'
       when p.kind = 'accept' then case when p.units < 1 then 'charges nothing' when p.corrects is not null then 'corrects another' end
       when not exists (select from usage_entry c where c.id = p.corrects and c.kind = 'accept' and c.subaccount_id = p.subaccount_id)
         then 'corrects no charge of its account'
@@ -31,20 +32,20 @@ const page = (after: string) => sql<Row & { read: number }>`
       left join usage u on u.account_id = p.subaccount_id and u.period_start = p.period_start
       left join usage m on m.account_id = p.master_id and m.period_start = p.period_start
   )
-  select id, kind, problem, (select count(*) from page) as read from judged
-   where problem is not null or id = (select id from page order by id desc limit 1) order by id`;
+  select (select id from page order by id desc limit 1) as last, (select count(*) from page) as read,
+         coalesce((select jsonb_agg(jsonb_build_object('id', id, 'kind', kind, 'problem', problem) order by id) from judged
+                    where problem is not null), '[]') as problems`;
 
 export async function verifyEntries(db: Db, findings: Findings): Promise<void> {
   for (let after = "00000000-0000-0000-0000-000000000000"; ; ) {
     const { rows } = await page(after).execute(db);
-    const last = rows.at(-1);
-    if (last === undefined) return;
-    findings.read(last.read);
-    for (const { id, kind, problem } of rows) {
-      if (problem === null) continue;
+    const { last, read, problems } = rows[0]!;
+    findings.read(read);
+    for (const { id, kind, problem } of problems) {
       const subject = kind === "correction" ? formatId("ent", id as EntryId) : formatId("msg", id as MessageId);
       findings.found({ check: "entries", subject, detail: `its ${kind} entry ${problem}` });
     }
-    after = last.id;
+    if (last === null) return;
+    after = last;
   }
 }

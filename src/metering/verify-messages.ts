@@ -7,25 +7,22 @@
 import { sql } from "kysely";
 import type { Db } from "../platform/database.ts";
 import { formatId, type MessageId } from "../platform/ids.ts";
-import type { Difference, Findings } from "./difference.ts";
+import type { Findings } from "./difference.ts";
 import { idAt } from "./ledger.ts";
 
-const PAGE = 5000;
+const WINDOW = 5000;
 const DAY_MS = 86_400_000;
 
-type Page = { id: MessageId; problem: string | null; read: number };
+type Problem = Readonly<{ id: MessageId; problem: string }>;
 
 export async function verifyMessages(db: Db, findings: Findings): Promise<void> {
   for (const day of await keptDays(db)) {
-    const differences: Difference[] = [];
-    const found = ({ id, problem }: Page) => {
-      if (problem !== null) differences.push({ check: "messages", subject: formatId("msg", id), detail: problem });
-    };
-    await readPages(db, day, messagePage, found, findings);
-    await readPages(db, day, entryPage, found, findings);
+    const problems = await readDay(db, day, findings);
     // Purged while it was read: no message is missing then.
-    if (differences.length === 0 || !(await keptDays(db)).includes(day)) continue;
-    for (const difference of differences) findings.found(difference);
+    if (problems.length === 0 || !(await keptDays(db)).includes(day)) continue;
+    for (const { id, problem } of problems) {
+      findings.found({ check: "messages", subject: formatId("msg", id), detail: problem });
+    }
   }
 }
 
@@ -38,54 +35,53 @@ async function keptDays(db: Db): Promise<string[]> {
   return rows.map((row) => row.day);
 }
 
-type SelectPage = (after: string, to: string) => ReturnType<typeof messagePage>;
-
-async function readPages(
-  db: Db,
-  day: string,
-  select: SelectPage,
-  found: (row: Page) => void,
-  findings: Findings,
-): Promise<void> {
+async function readDay(db: Db, day: string, findings: Findings): Promise<Problem[]> {
   const start = Date.parse(`${day.slice(0, 4)}-${day.slice(4, 6)}-${day.slice(6)}T00:00:00Z`);
   const to = idAt(start + DAY_MS);
-  for (let after = idAt(start); ; ) {
-    const { rows } = await select(after, to).execute(db);
-    const last = rows.at(-1);
-    if (last === undefined) return;
-    findings.read(last.read);
-    for (const row of rows) found(row);
-    after = last.id;
+  const problems: Problem[] = [];
+  for (let after = idAt(start - 1); after < to; ) {
+    const last = await windowEnd(db, after, to);
+    const { rows } = await readWindow(after, last).execute(db);
+    findings.read(rows[0]?.read ?? 0);
+    problems.push(...(rows[0]?.problems ?? []));
+    after = last;
   }
+  return problems;
 }
 
-// The last row of a page comes along, wrong or not: the next page starts behind it.
-const messagePage = (after: string, to: string) => sql<Page>`
-  with page as materialized (
-    select id, master_id, subaccount_id, units from message
-     where kind = 'submitted' and id > ${after}::uuid and id < ${to}::uuid order by id limit ${PAGE}
-  ), judged as (
-    select p.id, case
-      when e.id is null then 'is stored, but was not charged'
-      when (e.master_id, e.subaccount_id) <> (p.master_id, p.subaccount_id) then 'was charged to another account'
-      when e.units <> p.units then 'has ' || p.units || ' units, but ' || e.units || ' were charged'
-      when r.recipients <> p.units then 'has ' || r.recipients || ' recipients, but ' || p.units || ' units'
-      end as problem
-      from page p left join usage_entry e on e.id = p.id and e.kind = 'accept',
-           lateral (select count(*) as recipients from recipient where message_id = p.id) r
-  )
-  select id, problem, (select count(*) from page) as read from judged
-   where problem is not null or id = (select id from page order by id desc limit 1) order by id`;
+/** Few rows lie between: the bounds keep every join within the day and within the window. */
+async function windowEnd(db: Db, after: string, to: string): Promise<string> {
+  const { rows } = await sql<{ last: string }>`
+    select least(${to}::uuid,
+      (select id from message where id > ${after}::uuid and id < ${to}::uuid order by id offset ${WINDOW} limit 1),
+      (select id from usage_entry where id > ${after}::uuid and id < ${to}::uuid order by id offset ${WINDOW} limit 1)) as last`.execute(
+    db,
+  );
+  return rows[0]?.last ?? to;
+}
 
-const entryPage = (after: string, to: string) => sql<Page>`
-  with page as materialized (
-    select id, kind from usage_entry where kind <> 'correction' and id > ${after}::uuid and id < ${to}::uuid order by id limit ${PAGE}
+const readWindow = (after: string, last: string) => sql<{ read: number; problems: Problem[] }>`
+  with m as materialized (
+    select id, master_id, subaccount_id, units from message
+     where kind = 'submitted' and id > ${after}::uuid and id <= ${last}::uuid
+  ), e as materialized (
+    select id, master_id, subaccount_id, units, kind from usage_entry
+     where kind <> 'correction' and id > ${after}::uuid and id <= ${last}::uuid
+  ), r as materialized (
+    select message_id, count(*) as recipients from recipient
+     where message_id > ${after}::uuid and message_id <= ${last}::uuid group by 1
   ), judged as (
-    select p.id, case
-      when p.kind = 'accept' and m.id is null then 'was charged, but is not stored'
-      when p.kind = 'void' and m.id is not null then 'is stored, but its charge was voided'
+    select coalesce(m.id, e.id) as id, case
+      when m.id is null then case when e.kind = 'accept' then 'was charged, but is not stored' end
+      when e.id is null then 'is stored, but was not charged'
+      when e.kind = 'void' then 'is stored, but its charge was voided'
+      when (e.master_id, e.subaccount_id) <> (m.master_id, m.subaccount_id) then 'was charged to another account'
+      when e.units <> m.units then 'has ' || m.units || ' units, but ' || e.units || ' were charged'
+      when coalesce(r.recipients, 0) <> m.units
+        then 'has ' || coalesce(r.recipients, 0) || ' recipients, but ' || m.units || ' units'
       end as problem
-      from page p left join message m on m.id = p.id and m.kind = 'submitted'
+      from m full join e on e.id = m.id left join r on r.message_id = m.id
   )
-  select id, problem, (select count(*) from page) as read from judged
-   where problem is not null or id = (select id from page order by id desc limit 1) order by id`;
+  select (select count(*) from m) + (select count(*) from e) as read,
+         coalesce((select jsonb_agg(jsonb_build_object('id', id, 'problem', problem) order by id) from judged
+                    where problem is not null), '[]') as problems`;

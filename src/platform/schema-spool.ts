@@ -1,5 +1,5 @@
 /** What was accepted, what became of it, and who may send as whom: the tables of 0003_spool.sql. */
-import type { ColumnType, Generated } from "kysely";
+import type { Generated } from "kysely";
 import type { CapturedId, CredentialId, DomainId, EventId, MasterId, MessageId, NodeId, SubaccountId } from "./ids.ts";
 import type { Json, JsonWithDefault } from "./schema-columns.ts";
 
@@ -97,15 +97,4 @@ export type CapturedTable = {
   header_from: string | null;
   bytes: Buffer;
   captured_at: Date;
-};
-
-/** A view: all that happened, also what other rows say (message.accepted, message.refused). Not to be written. */
-export type AccountEventTable = {
-  id: ColumnType<EventId | MessageId, never, never>;
-  type: ColumnType<string, never, never>;
-  master_id: ColumnType<MasterId, never, never>;
-  subaccount_id: ColumnType<SubaccountId | null, never, never>;
-  message_id: ColumnType<MessageId | null, never, never>;
-  at: ColumnType<Date, never, never>;
-  data: ColumnType<Record<string, unknown>, never, never>;
 };

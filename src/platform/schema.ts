@@ -19,7 +19,6 @@ import type {
   UsageTable,
 } from "./schema-metering.ts";
 import type {
-  AccountEventTable,
   BodyTable,
   CapturedTable,
   DomainGrantTable,
@@ -57,7 +56,6 @@ export type Schema = {
   hold: HoldTable;
   in_doubt: InDoubtTable;
   event: EventTable;
-  account_event: AccountEventTable;
   sender_domain: SenderDomainTable;
   domain_grant: DomainGrantTable;
   captured: CapturedTable;
