@@ -53,7 +53,7 @@ async function bench(options: Options): Promise<number> {
   return problems.length === 0 && !interrupted.signal.aborted ? 0 : 1;
 }
 
-/** Every target in turn within each round, so that the machine's moods meet all alike. The first runs only warm up. */
+/** Every target in turn within each round, so that the machine's moods meet all alike. The first runs only warm up: a relay that runs for months has compiled its code. */
 async function alternate(
   setup: Bench,
   targets: readonly Target[],
@@ -66,7 +66,7 @@ async function alternate(
     if (signal.aborted) return;
     rounds.push(await runRound(setup, target, scenario, rounds.length + 1, seconds));
   };
-  for (const target of targets) await step(target, warmUp, Math.min(options.seconds, 2));
+  for (const target of targets) await step(target, warmUp, options.quick ? 3 : 10);
   for (const scenario of scenariosOf(options)) {
     process.stderr.write(`${scenarioName(scenario)} `);
     for (let round = 0; round < options.rounds; round++) {
