@@ -16,7 +16,7 @@ export type ClaimOptions = Readonly<{
   /** Below this much room it is not worth asking. */
   worthwhile: number;
   /** How many of them can be worked on: the others were given back. */
-  take(tasks: readonly Task[]): number;
+  take(tasks: readonly Task[]): Promise<number>;
   shortestPauseMs: number;
   longestPauseMs: number;
   log: Log;
@@ -62,7 +62,7 @@ export function startClaims(options: ClaimOptions): Claims {
     const { tasks, cursor: next } = await claim({ limit, perTenant, cursor });
     const walked = next === START;
     cursor = next;
-    const taken = tasks.length === 0 ? 0 : take(tasks);
+    const taken = tasks.length === 0 ? 0 : await take(tasks);
     const thin = tasks.length < limit;
     perTenant = thin && taken > 0 ? Math.min(perTenant * 2, limit) : PER_TENANT;
     return taken > 0 || (thin && !walked) ? "more" : "nothing";

@@ -31,11 +31,11 @@ export const tuned: Tuning = {
   leaseMs: 60_000,
   handoffBytes: 64 * 1024 * 1024,
   subaccountBytes: 16 * 1024 * 1024,
-  claimed: 256,
+  claimed: 1024,
   mxClaimed: 2048,
   shortestPauseMs: 50,
   longestPauseMs: 2_000,
-  gatherMs: 10,
+  gatherMs: 20,
   patience: {
     connect: 30_000,
     setup: 120_000,

@@ -36,6 +36,8 @@ export interface Spool {
   /** Which were still ours, in their order. */
   settle(results: readonly Result[]): Promise<readonly boolean[]>;
   readBody(task: Task): AsyncIterable<Uint8Array>;
+  /** Bodies of one part each, at once; what is missing is read (and missed) by readBody. */
+  readSmallBodies(ids: readonly MessageId[]): Promise<ReadonlyMap<MessageId, Uint8Array>>;
 }
 
 export type DeliveryDeps = Readonly<{
@@ -64,6 +66,8 @@ export interface Delivery extends AsyncDisposable {
 
 const DRAIN_MS = 20_000;
 const WRITE_MS = 5_000;
+/** Held in memory with the claim, as many as may be claimed at once. */
+const SMALL_BYTES = 16 * 1024;
 const drained: Failure = { why: "aborted", text: "This server is shutting down", reply: null };
 
 /** @throws Fault invalid when the upstream is no route. */
@@ -73,6 +77,7 @@ export function startDelivery(deps: DeliveryDeps): Delivery {
 
 class Worker implements Delivery {
   readonly handoff: Delivery["handoff"];
+  readonly #spool: Spool;
   readonly #room: Handoff;
   readonly #watch: Watch;
   readonly #hands: Hands;
@@ -84,6 +89,7 @@ class Worker implements Delivery {
   constructor(deps: DeliveryDeps, tuning: Tuning) {
     const { clock, log, metrics, spool, config } = deps;
     const { leaseMs, gatherMs, random } = tuning;
+    this.#spool = spool;
     this.#room = createHandoff({ totalBytes: tuning.handoffBytes, subaccountBytes: tuning.subaccountBytes });
     this.#watch = startWatch(tuning.watchMs);
     const route = parseRoute(config.upstreamUrl);
@@ -143,9 +149,25 @@ class Worker implements Delivery {
   }
 
   /** How many of them could be sent on their way. */
-  #take(tasks: readonly Task[]): number {
+  async #take(tasks: readonly Task[]): Promise<number> {
     this.#quota.took(tasks.length);
-    return tasks.filter((task) => this.#send(task, false).delayMs === 0).length;
+    const bodies = await this.#readSmall(tasks);
+    let sent = 0;
+    for (const task of tasks) {
+      const body = bodies.get(task.id);
+      const held = this.#send(body === undefined ? task : { ...task, bytes: [body] }, false);
+      if (held.delayMs === 0) sent += 1;
+    }
+    return sent;
+  }
+
+  /** A claim's small messages come by one read; the larger ones are read when it is their turn. */
+  async #readSmall(tasks: readonly Task[]): Promise<ReadonlyMap<MessageId, Uint8Array>> {
+    const small = tasks.filter(({ bodyParts, sizeBytes, bytes }) => {
+      return bytes === null && bodyParts === 1 && sizeBytes <= SMALL_BYTES;
+    });
+    if (small.length === 0) return new Map();
+    return this.#spool.readSmallBodies(small.map(({ id }) => id)).catch(() => new Map());
   }
 
   #gone(held: Held): void {

@@ -18,7 +18,7 @@ function open(options: Partial<ClaimOptions> = {}) {
     },
     room: () => 8,
     worthwhile: 2,
-    take: (tasks) => taken.push(...tasks),
+    take: async (tasks) => taken.push(...tasks),
     shortestPauseMs: 5,
     longestPauseMs: 60_000,
     log: silentLog,
@@ -101,7 +101,7 @@ test("messages that were all given back count as nothing: it does not go round i
       claimed += 1;
       return { tasks: [makeTask()], cursor: START };
     },
-    take: () => 0,
+    take: async () => 0,
     shortestPauseMs: 20,
   });
   await new Promise((resolve) => setTimeout(resolve, 100));

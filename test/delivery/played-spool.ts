@@ -48,6 +48,7 @@ export class PlayedSpool implements Spool {
   readonly renewals: (readonly Task[])[] = [];
   readonly settleCalls: number[] = [];
   claims = 0;
+  smallReads = 0;
   /** Set to make calls fail. */
   outage: Error | undefined;
   #waiting: { results: number; resolve: () => void }[] = [];
@@ -107,6 +108,12 @@ export class PlayedSpool implements Spool {
     const row = this.rows.get(task.id);
     if (row === undefined) throw new Error("the body is gone");
     yield* row.parts;
+  }
+
+  async readSmallBodies(ids: readonly MessageId[]) {
+    this.smallReads += 1;
+    const rows = ids.map((id) => [id, this.rows.get(id)?.parts[0]] as const);
+    return new Map(rows.filter((row): row is [MessageId, Uint8Array] => row[1] !== undefined));
   }
 
   isHeld(task: Task): boolean {

@@ -77,7 +77,7 @@ test("the report about claimed mail returns its header too, and stands without i
   house.spool.readBody = (_task: Task): AsyncGenerator<Buffer> => {
     throw new Error("gone");
   };
-  house.spool.store(makeTask());
+  house.spool.store(makeTask(), []);
   house.delivery.wake();
   await house.spool.settled(2);
   const reports = house.spool.results.map(({ dsn }) => Buffer.from(dsn?.bytes as Uint8Array).toString());
@@ -216,4 +216,24 @@ test("an indeterminate attempt is counted, and tried again", async () => {
   ]);
   const counted = await house.metrics.registry.getSingleMetricAsString("postmeter_indeterminate_attempts_total");
   expect(counted).toMatch(/_total 1$/m);
+});
+
+test("small bodies of a claim come by one read, a large one when it is its turn; one that is missing is deferred", async () => {
+  const house = await openHouse();
+  const read = vi.spyOn(house.spool, "readBody");
+  const small = Array.from({ length: 20 }, () => house.spool.store(makeTask()));
+  const large = house.spool.store(makeTask({ sizeBytes: 100_000 }));
+  house.delivery.wake();
+  await house.spool.settled(21);
+  expect(house.upstream.received).toHaveLength(21);
+  expect(house.spool.smallReads).toBeLessThan(20);
+  expect(read.mock.calls.map(([task]) => task.id)).toEqual([large.id]);
+  expect(small.every(({ id }) => !house.spool.rows.has(id))).toBe(true);
+  house.spool.store(makeTask(), []);
+  house.spool.readBody = () => {
+    throw new Error("the body is gone");
+  };
+  house.delivery.wake();
+  await house.spool.settled(22);
+  expect(shortOf(house.spool.results[21] as Result)).toEqual(["deferred 4.3.0"]);
 });
