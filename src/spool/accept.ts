@@ -13,6 +13,7 @@ import { type AcceptCallDeps, type Called, callAccept, type Verdicts, verdictCod
 import { encodeBatch, type UsageKey } from "./batch.ts";
 import { fence } from "./fence.ts";
 import { freshTask } from "./fresh.ts";
+import { release } from "./lease.ts";
 import type { Acceptance, Submission, Task } from "./message.ts";
 
 /** Where fresh mail goes without being read back. Room is asked for before the insert and given back after a refusal. */
@@ -142,6 +143,9 @@ export function createAcceptor(deps: AcceptorDeps): Acceptor {
       if (stored === undefined) answer({ kind: "unknown" });
       else answer(stored ? { kind: "accepted", id: submission.id } : { kind: "failed" });
     }
+    const stored = messages.filter(({ id }) => accepted?.get(id)).map(({ id }) => ({ id, attempt: 1 }));
+    // They were stored under our lease, but not handed over. If this fails, the lease runs out.
+    if (stored.length > 0) await release(pool, owner, stored, 0).catch(() => {});
   }
 
   async function openRows(messages: readonly Submission[]): Promise<void> {

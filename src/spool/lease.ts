@@ -6,7 +6,9 @@ import type { Pool } from "pg";
 import type { MessageId } from "../platform/ids.ts";
 import type { Task } from "./message.ts";
 
-const columns = (tasks: readonly Task[]) => [tasks.map((t) => t.id), tasks.map((t) => t.attempt)];
+type Holding = Pick<Task, "id" | "attempt">;
+
+const columns = (tasks: readonly Holding[]) => [tasks.map((t) => t.id), tasks.map((t) => t.attempt)];
 
 /** One statement for all that is held. Resolves to the ids that are still ours. */
 export async function renew(
@@ -26,7 +28,7 @@ export async function renew(
 }
 
 /** Gives back what was not tried: due for anybody after `delayMs`, and the attempt is not counted. */
-export async function release(pool: Pool, owner: number, tasks: readonly Task[], delayMs: number): Promise<void> {
+export async function release(pool: Pool, owner: number, tasks: readonly Holding[], delayMs: number): Promise<void> {
   await pool.query(
     `update queue q set due_at = pm_now() + make_interval(secs => $4::float8), owner = null, attempt = q.attempt - 1
        from unnest($1::uuid[], $2::int[]) held (id, attempt)
