@@ -14,6 +14,8 @@ export type SceneOptions = Readonly<{
   env?: Record<string, string>;
   clockOffsetMs?: number;
   databaseUrl?: string;
+  /** The relay's own way to it. */
+  relayUrl?: string;
   program?: string;
 }>;
 
@@ -27,7 +29,7 @@ export async function openScene(told: SceneOptions = {}) {
   const upstream: Upstream = await startUpstream(script);
   const database = openDatabase({ url: databaseUrl, max: 2, clockOffsetMs, applicationName: "postmeter journey" });
   const options: RelayOptions = {
-    databaseUrl,
+    databaseUrl: told.relayUrl ?? databaseUrl,
     ...(redis === undefined ? {} : { redisUrl: redis.url }),
     ...(program === undefined ? {} : { program }),
     env: {
@@ -50,9 +52,16 @@ export async function openScene(told: SceneOptions = {}) {
     loads.push(started);
     return started;
   };
+  /** The minute after which the leases of dead nodes run out, in no time. The node that started last is alive. */
+  const letLeasesLapse = async () => {
+    const dead = "owner is not null and owner < (select max(id) from node)";
+    await database.pool.query(`update queue set due_at = pm_now() where ${dead}`);
+  };
   /** Of all that has happened on this stage so far; API and Redis of the masters that are new. */
-  const check = async (how: { redis?: "exact"; through?: Relay; again?: true } = {}): Promise<Audit> => {
-    await quiet(database);
+  const check = async (
+    how: { redis?: "exact"; through?: Relay; again?: true; patienceMs?: number } = {},
+  ): Promise<Audit> => {
+    await quiet(database, how.patienceMs);
     const asked = [...masters.keys()].filter((id) => how.again || !checked.has(id));
     for (const id of asked) checked.add(id);
     return audit({
@@ -65,5 +74,5 @@ export async function openScene(told: SceneOptions = {}) {
       ...(redis === undefined ? {} : { redis: { client: redis.redis, exact: how.redis === "exact" } }),
     });
   };
-  return { databaseUrl, database, redis, upstream, relay, startAgain, load, check };
+  return { databaseUrl, database, redis, upstream, relay, startAgain, load, letLeasesLapse, check };
 }

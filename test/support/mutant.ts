@@ -17,7 +17,7 @@ afterAll(() => {
 });
 
 /** The main.ts of a copy in which `file` (`src/...`) is changed. */
-export function mutateProgram(file: string, edit: Edit): string {
+export function mutateProgram(file: string, ...edits: Edit[]): string {
   const folder = mkdtempSync(join(tmpdir(), "postmeter-mutant-"));
   folders.push(folder);
   cpSync(join(root, "src"), join(folder, "src"), { recursive: true });
@@ -25,7 +25,11 @@ export function mutateProgram(file: string, edit: Edit): string {
     symlinkSync(join(root, name), join(folder, name));
   }
   const path = join(folder, file);
-  writeFileSync(path, replaceOnce(readFileSync(path, "utf8"), edit, file));
+  const text = readFileSync(path, "utf8");
+  writeFileSync(
+    path,
+    edits.reduce((changed, edit) => replaceOnce(changed, edit, file), text),
+  );
   return join(folder, "src", "main.ts");
 }
 
