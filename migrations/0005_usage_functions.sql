@@ -63,14 +63,19 @@ create constraint trigger subaccount_syncs_usage after update on subaccount defe
 create constraint trigger top_up_syncs_usage after insert on top_up deferrable initially deferred
   for each row execute function sync_usage_of_top_up();
 
--- The first quota refusal of a period alerts like 100 percent.
+-- The level of a quota refusal: 100 percent, and for a master that is billed above its allowance what its cap is of it.
+create function refusal_level(cap bigint, base bigint) returns smallint language sql immutable as
+  $$ select case when base > 0 and cap > base then least(cap * 100 / base, 32767) else 100 end::smallint $$;
+
+-- The first quota refusal of a period and limit alerts like the level that stops.
 create function alert_refusal(p_account uuid, p_start timestamptz) returns boolean language plpgsql as $$
-declare u usage;
+declare u usage; l smallint;
 begin
   select * into u from usage where account_id = p_account and period_start = p_start for update;
-  if not found or u.alert_level >= 100 then return false; end if;
-  update usage set alert_level = 100, version = version + 1 where account_id = p_account and period_start = p_start;
-  insert into alert values (p_account, p_start, 100, u.version + 1, u.master_id, u.used, u.base, 'refused', pm_now());
+  l := refusal_level(u.cap, u.base);
+  if u.account_id is null or u.alert_level >= l then return false; end if;
+  update usage set alert_level = l, version = version + 1 where account_id = p_account and period_start = p_start;
+  insert into alert values (p_account, p_start, l, u.version + 1, u.master_id, u.used, u.base, 'refused', pm_now());
   return true;
 end $$;
 

@@ -29,7 +29,7 @@ const summaryMembers = {
   messages: z.int(),
   units: z.int(),
   corrections: z.int(),
-  billed: z.int().openapi({ description: "units + corrections, never below 0." }),
+  billed: z.int().openapi({ description: "units + corrections; below 0 it is a credit." }),
   overage_units: z.int().openapi({ description: "What of `billed` lies above the allowance." }),
   closed_at: instant.nullable(),
   lines_hash: z.string().nullable().openapi({ description: "SHA-256 over the figures and lines." }),

@@ -58,7 +58,7 @@ function addShow(statement: Command, cli: Cli): void {
     .action((masterId: MasterId, name: string, options: ShowOptions) =>
       runWith(cli, options, async ({ db, clock }) => {
         const statement = await readStatement(db, operator, name, clock, masterId);
-        if (options.csv) return { json: null, text: statementCsv(statement).trimEnd() };
+        if (options.csv) return { json: null, text: statementCsv(statement) };
         return shownStatement(statement);
       }),
     );

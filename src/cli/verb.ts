@@ -42,7 +42,9 @@ export function group(program: Command, name: string, summary: string): Command 
 export async function run(cli: Cli, options: Options, work: () => Promise<Shown>): Promise<void> {
   try {
     const { json, text, exitCode = 0 } = await work();
-    cli.write(options.json ? `${JSON.stringify(json, null, 2)}\n` : text === "" ? "" : `${text}\n`);
+    cli.write(
+      options.json ? `${JSON.stringify(json, null, 2)}\n` : text === "" || text.endsWith("\n") ? text : `${text}\n`,
+    );
     cli.setExitCode(exitCode);
   } catch (error) {
     for (const line of complaints(error)) cli.complain(`postmeter: ${line}\n`);

@@ -155,7 +155,8 @@ function sampleOf({ sample = {}, units }: Refusal): Record<string, string | numb
 
 // An account without a row for the period (limit 0, nothing ever sent) gets one, so that it can be alerted.
 const OPEN = "select open_usage($1, $2, $3)";
-const BELOW = "select alert_level < 100 as below from usage where account_id = $1 and period_start = $2";
+const BELOW =
+  "select alert_level < refusal_level(cap, base) as below from usage where account_id = $1 and period_start = $2";
 const ALERT = "select alert_refusal($1, $2)";
 
 /** The account whose limit a refusal met. */
@@ -164,7 +165,7 @@ function accountOver({ reason, period, subaccountId, masterId }: Refusal): Accou
   return reason === "quota-master" ? { id: masterId, period } : undefined;
 }
 
-/** The first quota refusal of a period and limit alerts like 100 percent. Whether it is the first is decided under the row's lock. */
+/** The first quota refusal of a period and limit alerts like the level that stops. Whether it is the first is decided under the row's lock. */
 async function alertAccounts(pool: Pool, unalerted: Map<string, Account>): Promise<void> {
   for (const [key, { id, period }] of unalerted) {
     const row = [id, period.start.toISOString()];

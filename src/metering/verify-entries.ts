@@ -15,13 +15,17 @@ type Page = Readonly<{ last: string | null; read: number; problems: Problem[] }>
 // The bounds on ids are those of idsAround().
 const page = (after: string) => sql<Page>`
   with page as materialized (select * from usage_entry where id > ${after}::uuid order by id limit ${PAGE}),
-  judged as (
+  m as materialized (
+    select u.account_id, u.period_start, u.period_end,
+           uuid_at(u.period_start - interval '1 day') as first_id, uuid_at(u.period_end + interval '1 day') as end_id
+      from usage u join (select distinct master_id, period_start from page) d
+        on u.account_id = d.master_id and u.period_start = d.period_start
+  ), judged as (
     select p.id, p.kind, case
       when p.kind = 'void' then case when p.units <> 0 then 'charges something' end
       when m.account_id is null or (p.kind = 'accept' and u.account_id is null) then 'belongs to no counter'
       when p.accepted_at < m.period_start or p.accepted_at >= m.period_end then 'lies outside of its period'
-      when p.id < uuid_at(m.period_start - interval '1 day') or p.id >= uuid_at(m.period_end + interval '1 day')
-        then 'has an id that lies outside of its period'
+      when p.id < m.first_id or p.id >= m.end_id then 'has an id that lies outside of its period'
       when p.kind = 'accept' then case when p.units < 1 then 'charges nothing' when p.corrects is not null then 'corrects another' end
       when not exists (select from usage_entry c where c.id = p.corrects and c.kind = 'accept' and c.subaccount_id = p.subaccount_id)
         then 'corrects no charge of its account'
@@ -30,7 +34,7 @@ const page = (after: string) => sql<Page>`
       end as problem
       from page p
       left join usage u on u.account_id = p.subaccount_id and u.period_start = p.period_start
-      left join usage m on m.account_id = p.master_id and m.period_start = p.period_start
+      left join m on m.account_id = p.master_id and m.period_start = p.period_start
   )
   select (select id from page order by id desc limit 1) as last, (select count(*) from page) as read,
          coalesce((select jsonb_agg(jsonb_build_object('id', id, 'kind', kind, 'problem', problem) order by id) from judged

@@ -204,6 +204,28 @@ test("a message that is refused below 100 percent is told like 100 percent", asy
   expect(sent[1]?.mail.text).toContain("97 recipients (97 %)");
 });
 
+test("a master that is billed above its allowance is told again when its cap refuses mail", async () => {
+  const { database, masterId, subaccountId, send, notify } = await seeded({
+    monthlyLimit: 10_000,
+    allowance: 100,
+    overage: "bill",
+  });
+  await send(290);
+  const refuse = async () => {
+    const recorder = createRefusalRecorder({ pool: database.pool, clock: database.clock, log: silentLog });
+    const period = periodAt(utcMonths, database.clock.now());
+    recorder.refused({ masterId, subaccountId, period, reason: "quota-master", units: 20 });
+    await recorder[Symbol.asyncDispose]();
+  };
+  await refuse();
+  await refuse();
+  await notify();
+  expect((await mails(database)).map(({ mail }) => mail.subject)).toEqual([
+    "Acme Hosting has reached its monthly allowance",
+    "Mail of Acme Hosting is refused: its monthly allowance has no room for it",
+  ]);
+});
+
 test("a raise re-arms: the same threshold of the new limit is mailed again, the raise itself is silent", async () => {
   const { database, subaccountId, send, notify } = await seeded();
   await send(80);
