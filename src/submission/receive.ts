@@ -7,7 +7,6 @@
  */
 
 import type { Readable } from "node:stream";
-import type { SendingAccount } from "../accounts/authenticate.ts";
 import { domainOf } from "../mail/address.ts";
 import { messageDate } from "../mail/date.ts";
 import type { Head } from "../mail/head.ts";
@@ -23,20 +22,20 @@ import type { Acceptance, Submission } from "../spool/message.ts";
 import type { Stage } from "../spool/stage.ts";
 import { type Content, type ContentFault, createContent, type Received } from "./content.ts";
 import * as replies from "./replies.ts";
-import { overLimit, type Refusal, type Session, type Transaction } from "./session.ts";
+import { overLimit, type PermissionDeps, permitted, type Refusal, type Session, type Transaction } from "./session.ts";
 import { tenant } from "./tenant.ts";
 
-export type ReceiveDeps = Readonly<{
-  hostname: string;
-  maxMessageBytes: number;
-  createStage: (id: MessageId) => Stage;
-  senderAllowed: (account: SendingAccount, domain: string) => boolean | Promise<boolean>;
-  gate: Pick<Gate, "reserve" | "release">;
-  accept: (submission: Submission) => Promise<Acceptance>;
-  clock: Clock;
-  log: Log;
-  metrics: Pick<Metrics, "accepted" | "acceptedUnits" | "acceptedBytes">;
-}>;
+export type ReceiveDeps = PermissionDeps &
+  Readonly<{
+    hostname: string;
+    maxMessageBytes: number;
+    createStage: (id: MessageId) => Stage;
+    gate: Pick<Gate, "reserve" | "release">;
+    accept: (submission: Submission) => Promise<Acceptance>;
+    clock: Clock;
+    log: Log;
+    metrics: Pick<Metrics, "accepted" | "acceptedUnits" | "acceptedBytes">;
+  }>;
 
 export type Answer =
   | Readonly<{ kind: "accepted"; reply: Reply }>
@@ -129,16 +128,18 @@ type Named = Readonly<{ id: MessageId; name: string }>;
 async function decide(
   { id, name }: Named,
   received: Received | ContentFault,
-  transaction: Transaction,
+  begun: Transaction,
   deps: ReceiveDeps,
 ): Promise<Answer> {
   if ("about" in received) return refusal(faultRefusal(received));
-  const { account, recipients } = transaction;
+  const account = await permitted(begun.account.principal, begun.sender, deps);
+  if ("reply" in account) return refusal(account);
+  const transaction = { ...begun, account };
   if (!(await claimsAllowed(received.head, transaction, deps))) {
     return refusal({ reply: replies.senderNotVerified, reason: "sender" });
   }
   const { masterId, subaccountId } = account;
-  const units = recipients.size;
+  const units = begun.recipients.size;
   const charge: Charge = { masterId, subaccountId, units, period: periodAt(account.calendar, deps.clock.now()) };
   const reservation = await deps.gate.reserve(charge);
   if (reservation.kind === "closed") return refusal({ reply: replies.accountClosed, reason: "account" });
@@ -160,7 +161,7 @@ function faultRefusal({ about, reply }: ContentFault): Refusal {
   return about === "stage" ? { reply } : { reply, reason: about };
 }
 
-/** Every domain that From and Sender claim. That of the envelope was checked at MAIL. */
+/** Every domain that From and Sender claim. That of the envelope is checked already. */
 async function claimsAllowed(head: Head, { account, sender }: Transaction, deps: ReceiveDeps): Promise<boolean> {
   const checked = new Set([sender === "" ? "" : domainOf(sender)]);
   for (const address of [...head.from, ...head.sender]) {

@@ -5,6 +5,7 @@
  * that it may use, and something left of its limit.
  */
 import type { Authenticator, SendingAccount } from "../accounts/authenticate.ts";
+import type { SubaccountPrincipal } from "../accounts/principal.ts";
 import { domainOf, needsUtf8, parseAddress, recipientKey } from "../mail/address.ts";
 import { type MailParameters, type Parameters, readMailParameters, readRcptParameters } from "../mail/envelope.ts";
 import type { Reply } from "../mail/reply.ts";
@@ -38,14 +39,18 @@ export type Transaction = {
   recipients: Map<string, Recipient>; // by recipientKey
 }>;
 
-export type SessionDeps = Readonly<{
+export type PermissionDeps = Readonly<{
   /** The account as it is now; from memory. */
   sending: Authenticator["sending"];
   senderAllowed: (account: SendingAccount, domain: string) => boolean | Promise<boolean>;
-  gate: Pick<Gate, "reserve">;
-  clock: Clock;
-  maxRecipients: number;
 }>;
+
+export type SessionDeps = PermissionDeps &
+  Readonly<{
+    gate: Pick<Gate, "reserve">;
+    clock: Clock;
+    maxRecipients: number;
+  }>;
 
 /** `reason` is set where the refusal is to be counted and shown to the account. */
 export type Refusal = Readonly<{ reply: Reply; reason?: RefusalReason }>;
@@ -62,16 +67,32 @@ export async function mail(session: Session, path: Path, deps: SessionDeps): Pro
   const read = readMailParameters(path.parameters);
   if (read.kind === "refused") return { reply: read.reply };
   if (needsUtf8(sender) && !read.value.smtpUtf8) return { reply: replies.utf8Needed };
-  const account = await deps.sending((session.account as SendingAccount).principal);
-  if (account.kind === "inactive") return { reply: replies.accountMayNotSend(account), reason: "account" };
-  if (account.kind === "revoked") return { reply: replies.credentialRevoked, reason: "account" };
+  const account = await permitted((session.account as SendingAccount).principal, sender, deps);
+  if ("reply" in account) return account;
   session.account = account;
-  const period = periodAt(account.calendar, deps.clock.now());
-  const refusal = await permission(account, period, sender, deps);
+  const refusal = await somethingLeft(account, periodAt(account.calendar, deps.clock.now()), deps);
   if (refusal === undefined) {
     session.transaction = { overflowed: false, account, sender, parameters: read.value, recipients: new Map() };
   }
   return refusal;
+}
+
+/**
+ * The account as it is now, when it may send as this envelope sender. Asked at MAIL, and again when the message is there:
+ * a client may take half an hour for it. From memory; no statement while nothing has changed.
+ */
+export async function permitted(
+  principal: SubaccountPrincipal,
+  sender: string,
+  { sending, senderAllowed }: PermissionDeps,
+): Promise<SendingAccount | Refusal> {
+  const account = await sending(principal);
+  if (account.kind === "inactive") return { reply: replies.accountMayNotSend(account), reason: "account" };
+  if (account.kind === "revoked") return { reply: replies.credentialRevoked, reason: "account" };
+  if (sender !== "" && !(await senderAllowed(account, domainOf(sender)))) {
+    return { reply: replies.senderNotVerified, reason: "sender" };
+  }
+  return account;
 }
 
 /** Why a session can't send at all yet. */
@@ -80,16 +101,11 @@ export function readiness(session: Session): Reply | undefined {
   return session.account === undefined ? replies.authenticationRequired : undefined;
 }
 
-async function permission(
-  account: SendingAccount,
+async function somethingLeft(
+  { masterId, subaccountId }: SendingAccount,
   period: Period,
-  sender: string,
-  deps: SessionDeps,
+  deps: Pick<SessionDeps, "gate">,
 ): Promise<Refusal | undefined> {
-  if (sender !== "" && !(await deps.senderAllowed(account, domainOf(sender)))) {
-    return { reply: replies.senderNotVerified, reason: "sender" };
-  }
-  const { masterId, subaccountId } = account;
   const reservation = await deps.gate.reserve({ masterId, subaccountId, period, units: 0 });
   if (reservation.kind === "closed") return { reply: replies.accountClosed, reason: "account" };
   if (reservation.kind === "over") return overLimit(reservation, 0);

@@ -29,6 +29,7 @@ export type World = {
   /** Domains of the account; null: any. */
   domains: string[] | null;
   locked: boolean;
+  anchorDay: number;
   acceptance: Acceptance["kind"] | "throws" | undefined; // undefined: by limit and cap
   gateOpen: boolean; // the gate lets all pass, as one that is behind does
   throws: Set<"authenticate" | "sending" | "senderAllowed" | "reserve" | "release" | "stage" | "refused">;
@@ -73,6 +74,7 @@ export async function startHouse(options: HouseOptions = {}): Promise<House> {
     masterUsed: 0,
     domains: ["customer.example"],
     locked: false,
+    anchorDay: 1,
     acceptance: undefined,
     gateOpen: false,
     throws: new Set(),
@@ -127,9 +129,9 @@ function rooms(world: World, kept: Kept) {
     scopes: ["send"],
   } as const;
   const account = { kind: "sending", principal, masterId, subaccountId, credentialId, own: false } as const;
-  const calendar = { anchorDay: 1, timeZone: "UTC" };
   const facts = (): SmtpAnswer | { kind: "revoked" } => {
-    const { state, publicMessage, domains } = world;
+    const { state, publicMessage, domains, anchorDay } = world;
+    const calendar = { anchorDay, timeZone: "UTC" };
     if (state === "revoked") return { kind: "revoked" };
     if (state !== "active") return { kind: "inactive", state, publicMessage };
     return { ...account, calendar, senderPolicy: domains === null ? "any" : "verified" };

@@ -141,6 +141,20 @@ describe("what is told", () => {
   });
 });
 
+test("the period that is charged is that of the calendar at the end of the message", async () => {
+  const house = await startHouse();
+  const client = await ready(house.submission.ports.submission);
+  for (const line of ["MAIL FROM:<app@customer.example>", "RCPT TO:<a@one.example>", "DATA"])
+    await client.command(line);
+  house.world.anchorDay = 20;
+  expect(await client.command(`${header}x\r\n.`)).toMatch(/^250/);
+  expect(house.accepted[0]?.period).toMatchObject({
+    start: new Date("2026-11-20T00:00:00Z"),
+    end: new Date("2026-12-20T00:00:00Z"),
+  });
+  client.destroy();
+});
+
 test("nobody may act as someone else", async () => {
   const house = await startHouse();
   const other = await Client.connect(house.submission.ports.submission);
