@@ -9,9 +9,10 @@ import { join } from "node:path";
 import { createMaster } from "./accounts/create-master.ts";
 import { createSubaccount } from "./accounts/create-subaccount.ts";
 import type { Principal } from "./accounts/principal.ts";
+import type { House } from "./house.ts";
 import { baseUrl } from "./platform/config.ts";
 import { formatId } from "./platform/ids.ts";
-import type { House, Ports } from "./serve.ts";
+import type { Ports } from "./serve.ts";
 
 export type Demo = Readonly<{
   api_key: string;

@@ -4,13 +4,13 @@ import { notifyAlert } from "./alerts/notify.ts";
 import { purgeCaptured } from "./delivery/captured.ts";
 import { createTxtLookup } from "./domains/lookup.ts";
 import { recheckDomains } from "./domains/recheck.ts";
+import type { House } from "./house.ts";
 import { closeDue } from "./metering/close.ts";
 import { forgetRefusals } from "./metering/forget-refusals.ts";
 import { forgetKeys } from "./platform/idempotency.ts";
 import { startJobs, type Tasks } from "./platform/jobs.ts";
 import { ensurePartitions } from "./platform/partitions.ts";
 import { reconcile } from "./quota/reconcile.ts";
-import type { House } from "./serve.ts";
 import { purge } from "./spool/purge.ts";
 
 /** minute hour day month weekday, UTC. A run that is late or repeated is harmless. */

@@ -1,6 +1,7 @@
 /** What is measured by looking, every 15 s: the queue, the oldest snapshot; and the node says that it is alive. */
+
+import type { House } from "./house.ts";
 import { oldestSnapshotSeconds } from "./platform/snapshot.ts";
-import type { House } from "./serve.ts";
 import { measureQueue } from "./spool/inspect.ts";
 import { seeNode } from "./spool/lease.ts";
 

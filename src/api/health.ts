@@ -31,11 +31,11 @@ export async function metricsAnswer({ metrics }: Pick<Deps, "metrics">): Promise
   return new Response(await registry.metrics(), { headers: { "Content-Type": registry.contentType } });
 }
 
-/** The application of a metrics port of its own. */
-export function createMetricsApp(health: Health): Hono<Env> {
+/** The application of a metrics port of its own; not `open`: only what anybody may know. */
+export function createMetricsApp(health: Health, open = true): Hono<Env> {
   const app = new Hono<Env>();
   mountHealth(app, health);
-  app.get("/metrics", () => metricsAnswer(health));
+  if (open) app.get("/metrics", () => metricsAnswer(health));
   app.onError(() => new Response("failed\n", { status: 500 }));
   return app;
 }

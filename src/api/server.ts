@@ -54,6 +54,24 @@ export async function startApi(deps: Deps): Promise<ApiServer> {
   };
 }
 
+/** For a node without the API: whether it is alive and well, on the metrics port or, where none is set, the API's. */
+export async function startMonitoring(deps: Pick<Deps, "ready" | "metrics" | "config">): Promise<ApiServer> {
+  let draining = false;
+  const { httpHost, httpPort, metricsPort } = deps.config;
+  const own = metricsPort !== 0;
+  const { fetch } = createMetricsApp({ ...deps, draining: () => draining }, own);
+  const server = await listen(fetch, httpHost, own ? metricsPort : httpPort);
+  const drain = async () => {
+    draining = true;
+  };
+  return {
+    port: own ? 0 : portOf(server),
+    metricsPort: own ? portOf(server) : 0,
+    drain,
+    [Symbol.asyncDispose]: () => close(server),
+  };
+}
+
 type Fetch = Parameters<typeof createAdaptorServer>[0]["fetch"];
 
 async function listen(fetch: Fetch, host: string, port: number): Promise<Server> {

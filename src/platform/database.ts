@@ -68,8 +68,18 @@ export function connectionConfig(options: DatabaseOptions): pg.PoolConfig {
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
     connectionTimeoutMillis: 5000,
+    // A server that has vanished without a word ends no statement: our own patience is a little longer than its limit.
+    ...(options.statementTimeoutMs === 0 ? {} : { query_timeout: (options.statementTimeoutMs ?? 30_000) + 5000 }),
     types,
   };
+}
+
+/** A connection that no pool has kept: what it says of the server is news. The caller ends it. */
+export async function freshClient(options: DatabaseOptions): Promise<pg.Client> {
+  const client = new pg.Client(connectionConfig(options));
+  client.on("error", () => {});
+  await client.connect();
+  return client;
 }
 
 export function openDatabase(options: DatabaseOptions): Database {

@@ -29,12 +29,12 @@ export type Called =
   | Readonly<{ kind: "decided"; verdicts: Verdicts; keys: readonly UsageKey[]; sentAtMs: number }>
   /** A usage row is missing: nothing was stored. */
   | Readonly<{ kind: "cold" }>
-  /** Nothing was stored, and one message or one tenant of the batch may be why. */
-  | Readonly<{ kind: "suspect" }>
+  /** Nothing was stored, and one message or one tenant of the batch may be why. `locked`: a row could not be had in time. */
+  | Readonly<{ kind: "suspect"; locked: boolean }>
   /** Nothing was stored. */
   | Readonly<{ kind: "failed" }>
   /** The connection was lost after the call was sent. */
-  | Readonly<{ kind: "unknown" }>;
+  | Readonly<{ kind: "unknown"; sentAtMs: number }>;
 
 export type AcceptCallDeps = Readonly<{ pool: Pool; metrics: Metrics; log: Log }>;
 
@@ -56,19 +56,28 @@ export async function callAccept(
     metrics.batchMessages.observe(messages);
     return { kind: "decided", verdicts: rows[0] as Verdicts, keys: batch.keys, sentAtMs };
   } catch (error) {
-    const { severity, code } = error as { severity?: string; code?: string };
-    if (severity === "ERROR") return refusalOf(code, error, log);
+    const { code } = error as { code?: string };
+    if (saysError(code)) return refusalOf(code, error, log);
     broken = error as Error;
     log.warn({ event: "accept.unknown", err: error, messages }, "the result of the accept call is unknown");
-    return { kind: "unknown" };
+    return { kind: "unknown", sentAtMs };
   } finally {
     client.release(broken);
   }
 }
 
-/** An ERROR means that nothing was committed. Data, constraints, deadlock and lock timeout can be one message's doing. */
-function refusalOf(code: string | undefined, error: unknown, log: Log): Called {
+/**
+ * A statement that failed with an ERROR was not committed. Told by SQLSTATE, since the severity's text is translated: all
+ * but a lost connection (class 08), a server that ends (57P01 to 57P05) and a session that was ended (25P03).
+ */
+function saysError(code: string | undefined): code is string {
+  return code !== undefined && /^(?!08|57P|25P03)[0-9A-Z]{5}$/.test(code);
+}
+
+/** Data, constraints, deadlock and lock timeout can be one message's doing. */
+function refusalOf(code: string, error: unknown, log: Log): Called {
   if (code === "PM001") return { kind: "cold" };
   log.warn({ event: "accept.error", err: error }, "the accept call failed");
-  return { kind: ["22", "23", "40", "55"].includes(code?.slice(0, 2) ?? "") ? "suspect" : "failed" };
+  if (!["22", "23", "40", "55"].includes(code.slice(0, 2))) return { kind: "failed" };
+  return { kind: "suspect", locked: code.startsWith("55") || code.startsWith("40") };
 }

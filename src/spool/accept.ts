@@ -6,6 +6,7 @@
  * On failure: nothing is stored. An error of the server fails no neighbour: the batch is run again message by message.
  * When the result is unknown the fence decides; when even that can't be asked, the answer is `unknown`.
  */
+import type { ClientBase } from "pg";
 import { nextPeriod, previousPeriod } from "../metering/period.ts";
 import type { SubaccountId } from "../platform/ids.ts";
 import type { Standing } from "../quota/gate.ts";
@@ -29,6 +30,8 @@ export type AcceptorDeps = AcceptCallDeps &
     handoff: Handoff;
     /** The door and the gate disagreed: the gate learns what the rows say. */
     publish: (standings: readonly Standing[]) => void;
+    /** A connection that no pool has kept, for the fence. */
+    connect: () => Promise<ClientBase & { end(): Promise<void> }>;
     lifetimeMs: number;
     leaseMs?: number;
     /** Calls under way at once. Two keep the heavy inserts of one batch going while the other holds the locks. */
@@ -79,22 +82,33 @@ export function createAcceptor(deps: AcceptorDeps): Acceptor {
     }
   }
 
-  async function store(batch: readonly Waiting[], opened = false): Promise<void> {
+  async function store(batch: readonly Waiting[], opened = false): Promise<Called> {
     const messages = batch.map((w) => w.submission);
     const lease = messages.map((m) => m.bodyParts === 1 && handoff.offer(m.sizeBytes, m.subaccountId));
     const called = await callAccept(deps, encodeBatch(messages, lease, holder), messages.length);
-    if (called.kind === "decided") return finish(batch, lease, called);
+    if (called.kind === "decided") {
+      finish(batch, lease, called);
+      return called;
+    }
     for (const [i, m] of messages.entries()) if (lease[i]) handoff.withdraw(m.sizeBytes, m.subaccountId);
-    if (called.kind === "cold" && !opened) {
-      await openRows(messages);
-      return store(batch, true);
+    if (called.kind === "unknown") await decideUnknown(batch, called.sentAtMs);
+    else if (called.kind === "cold" && !opened && (await openRows(messages))) return store(batch, true);
+    else if (called.kind !== "failed" && batch.length > 1) await storeSingly(batch, opened);
+    else failAll(batch);
+    return called;
+  }
+
+  /** Finds the one that is to blame. Who waits for a row that could not be had is not tried again message by message. */
+  async function storeSingly(batch: readonly Waiting[], opened: boolean): Promise<void> {
+    const locked = new Set<SubaccountId>();
+    for (const one of batch) {
+      const { subaccountId } = one.submission;
+      if (locked.has(subaccountId)) failAll([one]);
+      else {
+        const called = await store([one], opened);
+        if (called.kind === "suspect" && called.locked) locked.add(subaccountId);
+      }
     }
-    if (called.kind === "suspect" && batch.length > 1) {
-      for (const one of batch) await store([one], opened);
-      return;
-    }
-    if (called.kind === "unknown") return decideUnknown(batch);
-    failAll(batch);
   }
 
   function finish(batch: readonly Waiting[], lease: readonly boolean[], { verdicts, keys, sentAtMs }: Decided): void {
@@ -131,9 +145,9 @@ export function createAcceptor(deps: AcceptorDeps): Acceptor {
     else answer({ kind: "failed" });
   }
 
-  async function decideUnknown(batch: readonly Waiting[]): Promise<void> {
+  async function decideUnknown(batch: readonly Waiting[], sentAtMs: number): Promise<void> {
     const messages = batch.map((w) => w.submission);
-    const accepted = await fence(pool, messages, deps.fencePatienceMs ?? 60_000);
+    const accepted = await fence(deps.connect, messages, sentAtMs + (deps.fencePatienceMs ?? 60_000));
     log.warn(
       { event: "accept.fenced", messages: messages.length, known: accepted !== undefined },
       "the fence has decided",
@@ -148,9 +162,16 @@ export function createAcceptor(deps: AcceptorDeps): Acceptor {
     if (stored.length > 0) await release(pool, owner, stored, 0).catch(() => {});
   }
 
-  async function openRows(messages: readonly Submission[]): Promise<void> {
-    for (const { accountId, start, end } of encodeBatch(messages, [], holder).keys) {
-      await pool.query("select open_usage($1, $2, $3)", [accountId, start, end]);
+  /** False when one of them could not be had. */
+  async function openRows(messages: readonly Submission[]): Promise<boolean> {
+    try {
+      for (const { accountId, start, end } of encodeBatch(messages, [], holder).keys) {
+        await pool.query("select open_usage($1, $2, $3)", [accountId, start, end]);
+      }
+      return true;
+    } catch (error) {
+      log.warn({ event: "accept.row_not_opened", err: error }, "a usage row could not be opened");
+      return false;
     }
   }
 

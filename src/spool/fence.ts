@@ -4,10 +4,10 @@
  * A `void` entry with the message's id is inserted first, on a new connection; only then, in a second statement, is the
  * kind read. The order matters: after the insert no late commit of the lost call can charge the id any more, and the
  * conflict alone would prove nothing.
- * On failure: tried again until `patienceMs` has passed; then nobody can say, and the result is undefined.
+ * On failure: tried again until the deadline; then nobody can say, and the result is undefined.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Pool } from "pg";
+import type { ClientBase } from "pg";
 import type { MessageId } from "../platform/ids.ts";
 import type { Submission } from "./message.ts";
 
@@ -17,29 +17,36 @@ const VOID = `insert into usage_entry (id, master_id, subaccount_id, period_star
    order by id on conflict (id) do nothing`;
 const READ = "select id, kind from usage_entry where id = any($1::uuid[])";
 
-/** Of each message: was it accepted? Undefined when the database could not be asked in time. */
+export type Connect = () => Promise<Pick<ClientBase, "query"> & { end(): Promise<void> }>;
+
+/** Of each message: was it accepted? Undefined when the database could not be asked before `deadlineMs` (performance.now()). */
 export async function fence(
-  pool: Pool,
+  connect: Connect,
   messages: readonly Submission[],
-  patienceMs: number,
+  deadlineMs: number,
 ): Promise<ReadonlyMap<MessageId, boolean> | undefined> {
+  const late = sleep(Math.max(0, deadlineMs - performance.now()), undefined, { ref: false });
+  return Promise.race([late, decide(connect, messages, deadlineMs)]);
+}
+
+async function decide(connect: Connect, messages: readonly Submission[], deadlineMs: number) {
+  for (let pause = 50; performance.now() < deadlineMs; pause = Math.min(pause * 2, 2000)) {
+    const decided = await ask(connect, messages).catch(() => undefined);
+    if (decided !== undefined) return decided;
+    await sleep(pause);
+  }
+  return undefined;
+}
+
+async function ask(connect: Connect, messages: readonly Submission[]): Promise<ReadonlyMap<MessageId, boolean>> {
   const ids = messages.map((m) => m.id);
-  const columns = [
-    ids,
-    messages.map((m) => m.masterId),
-    messages.map((m) => m.subaccountId),
-    messages.map((m) => m.period.start.toISOString()),
-  ];
-  const deadline = performance.now() + patienceMs;
-  for (let pause = 50; ; pause = Math.min(pause * 2, 2000)) {
-    try {
-      await pool.query(VOID, columns);
-      const { rows } = await pool.query<{ id: MessageId; kind: string }>(READ, [ids]);
-      return new Map(rows.map((row) => [row.id, row.kind === "accept"]));
-    } catch (error) {
-      if (performance.now() + pause > deadline) return undefined;
-      void error;
-      await sleep(pause);
-    }
+  const starts = messages.map((m) => m.period.start.toISOString());
+  const client = await connect();
+  try {
+    await client.query(VOID, [ids, messages.map((m) => m.masterId), messages.map((m) => m.subaccountId), starts]);
+    const { rows } = await client.query<{ id: MessageId; kind: string }>(READ, [ids]);
+    return new Map(rows.map((row) => [row.id, row.kind === "accept"]));
+  } finally {
+    void client.end().catch(() => {});
   }
 }

@@ -10,6 +10,11 @@ type Holding = Pick<Task, "id" | "attempt">;
 
 const columns = (tasks: readonly Holding[]) => [tasks.map((t) => t.id), tasks.map((t) => t.attempt)];
 
+/** Locked in the order of their ids, as outcomes are (settle_batch): two statements over the same rows never cross. */
+const OURS = `ours as materialized (
+  select q.message_id from unnest($1::uuid[], $2::int[]) held (id, attempt) join queue q on q.message_id = held.id
+   where q.attempt = held.attempt and q.owner = $3 order by q.message_id for update of q)`;
+
 /** One statement for all that is held. Resolves to the ids that are still ours. */
 export async function renew(
   pool: Pool,
@@ -19,9 +24,8 @@ export async function renew(
 ): Promise<ReadonlySet<MessageId>> {
   const { rows } = await pool.query<{ message_id: MessageId }>({
     name: "renew_leases",
-    text: `update queue q set due_at = pm_now() + make_interval(secs => $4::float8)
-             from unnest($1::uuid[], $2::int[]) held (id, attempt)
-            where q.message_id = held.id and q.attempt = held.attempt and q.owner = $3 returning q.message_id`,
+    text: `with ${OURS} update queue q set due_at = pm_now() + make_interval(secs => $4::float8)
+             from ours where q.message_id = ours.message_id returning q.message_id`,
     values: [...columns(tasks), owner, leaseMs / 1000],
   });
   return new Set(rows.map((row) => row.message_id));
@@ -30,9 +34,8 @@ export async function renew(
 /** Gives back what was not tried: due for anybody after `delayMs`, and the attempt is not counted. */
 export async function release(pool: Pool, owner: number, tasks: readonly Holding[], delayMs: number): Promise<void> {
   await pool.query(
-    `update queue q set due_at = pm_now() + make_interval(secs => $4::float8), owner = null, attempt = q.attempt - 1
-       from unnest($1::uuid[], $2::int[]) held (id, attempt)
-      where q.message_id = held.id and q.attempt = held.attempt and q.owner = $3`,
+    `with ${OURS} update queue q set due_at = pm_now() + make_interval(secs => $4::float8), owner = null, attempt = q.attempt - 1
+       from ours where q.message_id = ours.message_id`,
     [...columns(tasks), owner, delayMs / 1000],
   );
 }

@@ -115,3 +115,22 @@ test("mail with room in memory is handed over under its lease; mail of a held te
     { owner: null, attempt: 0 },
   ]);
 });
+
+test("a tenant whose row is locked is refused for a moment; its neighbours in the batch are accepted", async () => {
+  const [stuck, free] = [await account(null), await account(null)];
+  const acceptor = testAcceptor(database, { concurrency: 1 });
+  await acceptor.accept(submissionOf(stuck));
+  const holder = await database.pool.connect();
+  await holder.query("begin");
+  await holder.query("select from usage where account_id = $1 for update", [stuck.subaccountId]);
+  const answers = await Promise.all([
+    acceptor.accept(submissionOf(free)), // goes first, so that the others wait together
+    acceptor.accept(submissionOf(stuck)),
+    acceptor.accept(submissionOf(free)),
+    acceptor.accept(submissionOf(stuck)),
+  ]);
+  await holder.query("rollback");
+  holder.release();
+  expect(answers.map((a) => a.kind)).toEqual(["accepted", "failed", "accepted", "failed"]);
+  expect(await billOf(database, free)).toMatchObject({ ledger: 2, stored: 2 });
+});

@@ -1,11 +1,13 @@
 import type { Pool, QueryConfig } from "pg";
 import { expect, test } from "vitest";
+import { freshClient } from "../../src/platform/database.ts";
 import { fence } from "../../src/spool/fence.ts";
 import { seedMaster, seedSubaccount } from "../support/accounts.ts";
 import { testDatabase } from "../support/database.ts";
 import { billOf, submissionOf, testAcceptor } from "../support/submission.ts";
 
 const database = await testDatabase();
+const connect = () => freshClient(database);
 
 async function account() {
   const { masterId } = await seedMaster(database);
@@ -16,7 +18,7 @@ test("the fence finds what was committed, and voids what was not", async () => {
   const who = await account();
   const [stored, lost] = [submissionOf(who), submissionOf(who)];
   await testAcceptor(database).accept(stored);
-  const decided = await fence(database.pool, [lost, stored], 1000);
+  const decided = await fence(connect, [lost, stored], performance.now() + 5000);
   expect(decided).toEqual(
     new Map([
       [stored.id, true],
@@ -28,7 +30,7 @@ test("the fence finds what was committed, and voids what was not", async () => {
 test("a call that comes through after the fence charges and stores nothing", async () => {
   const who = await account();
   const late = submissionOf(who);
-  await fence(database.pool, [late], 1000);
+  await fence(connect, [late], performance.now() + 5000);
   expect((await testAcceptor(database).accept(late)).kind).toBe("failed");
   expect(await billOf(database, who)).toMatchObject({ ledger: 0, subaccount: 0, master: 0, stored: 0 });
 });
@@ -54,6 +56,32 @@ test("the reply of the commit is cut off: the fence answers what is true, and no
 
 test("a database that can't be asked leaves the result unknown", async () => {
   const who = await account();
-  const unreachable = { query: async () => Promise.reject(new Error("connect ECONNREFUSED")) } as unknown as Pool;
-  expect(await fence(unreachable, [submissionOf(who)], 60)).toBeUndefined();
+  const unreachable = async () => Promise.reject(new Error("connect ECONNREFUSED"));
+  expect(await fence(unreachable, [submissionOf(who)], performance.now() + 60)).toBeUndefined();
+});
+
+test("a server that says nothing any more ends in unknown at the deadline, not when its connection dies", async () => {
+  const who = await account();
+  const silent = async () => ({ query: () => new Promise(() => {}), end: async () => {} }) as never;
+  expect(await fence(silent, [submissionOf(who)], performance.now() + 60)).toBeUndefined();
+});
+
+test("an error in another language is still an error: nothing was stored, and only the bad message is refused", async () => {
+  const who = await account();
+  const translated = {
+    query: database.pool.query.bind(database.pool),
+    connect: async () => {
+      const client = await database.pool.connect();
+      const query = (config: QueryConfig) =>
+        client.query(config).catch((error) => Promise.reject(Object.assign(error, { severity: "FEHLER" })));
+      return { query, release: () => client.release() };
+    },
+  } as unknown as Pool;
+  const acceptor = testAcceptor(database, { pool: translated, concurrency: 1 });
+  const answers = await Promise.all([
+    acceptor.accept(submissionOf(who)),
+    acceptor.accept(submissionOf(who, { subject: "a\0b" })),
+    acceptor.accept(submissionOf(who)),
+  ]);
+  expect(answers.map((a) => a.kind)).toEqual(["accepted", "failed", "accepted"]);
 });

@@ -7,6 +7,7 @@ import type { SubaccountInput } from "../../src/accounts/create-subaccount.ts";
 import { revokeCredential } from "../../src/accounts/credentials.ts";
 import { transitionSubaccount } from "../../src/accounts/transition.ts";
 import { createSenderDomains } from "../../src/domains/allowed.ts";
+import { freshClient } from "../../src/platform/database.ts";
 import { createMetrics } from "../../src/platform/metrics.ts";
 import { createGate } from "../../src/quota/create-gate.ts";
 import { createAcceptor } from "../../src/spool/accept.ts";
@@ -34,6 +35,7 @@ const acceptor = createAcceptor({
   owner: await registerNode(pool, "relay.example", process.pid),
   handoff,
   publish: () => {},
+  connect: () => freshClient(database),
   metrics,
   log: silentLog,
   lifetimeMs: 3_600_000,

@@ -1,7 +1,7 @@
 /** A message as the door for clients would hand it over, and an acceptor over a test database. */
 import { type Calendar, periodAt } from "../../src/metering/period.ts";
 import { createClock } from "../../src/platform/clock.ts";
-import type { Database } from "../../src/platform/database.ts";
+import { type Database, freshClient } from "../../src/platform/database.ts";
 import { type MasterId, type MessageId, newId, type SubaccountId } from "../../src/platform/ids.ts";
 import { createMetrics } from "../../src/platform/metrics.ts";
 import { type Acceptor, type AcceptorDeps, createAcceptor } from "../../src/spool/accept.ts";
@@ -51,6 +51,7 @@ export function testAcceptor(database: Database, told: Partial<AcceptorDeps> & {
     owner,
     handoff: { offer: () => room, push: (task) => fresh.push(task), withdraw: () => {} },
     publish: () => {},
+    connect: () => freshClient(database),
     metrics: createMetrics(),
     log: silentLog,
     lifetimeMs: 5 * 86_400_000,
