@@ -50,7 +50,9 @@ export async function startJobs(options: JobsOptions): Promise<AsyncDisposable> 
     ),
   });
   runner.promise.catch((error: unknown) => log.error({ event: "jobs.stopped", error: String(error) }));
-  return { [Symbol.asyncDispose]: () => runner.stop() };
+  let stopped: Promise<void> | undefined;
+  // One that has stopped by itself has said so.
+  return { [Symbol.asyncDispose]: () => (stopped ??= runner.stop().catch(() => {})) };
 }
 
 /** Adds a job in the caller's transaction. With `key`, a waiting job of the same key is replaced. */
