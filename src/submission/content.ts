@@ -40,6 +40,8 @@ export interface Content {
   end(): Promise<Received | ContentFault>;
   /** Removes what was written ahead. */
   discard(): Promise<void>;
+  /** In memory. */
+  readonly heldBytes: number;
 }
 
 export function createContent(options: ContentOptions): Content {
@@ -96,6 +98,9 @@ export function createContent(options: ContentOptions): Content {
       return { ...(stored as Stored), head: head as unknown as Head, eightBit: endings.eightBit };
     },
     discard: () => parts.discard(),
+    get heldBytes() {
+      return section.bytes + parts.heldBytes;
+    },
   };
 }
 

@@ -36,5 +36,8 @@ export type SubmissionDeps = Readonly<{
 }> &
   Pick<AuthDeps, "authenticate"> &
   Omit<SessionDeps, "maxRecipients" | "gate"> &
-  Omit<ReceiveDeps, "hostname" | "maxMessageBytes" | "metrics"> &
+  Omit<ReceiveDeps, "hostname" | "maxMessageBytes" | "metrics" | "memory"> &
   Omit<RefusalDeps, "metrics">;
+
+/** What the connections of all listeners share. */
+export type HandlerDeps = SubmissionDeps & Pick<ReceiveDeps, "memory">;

@@ -9,7 +9,7 @@ import { replyText } from "../mail/reply.ts";
 import type { Log } from "../platform/log.ts";
 import { authenticate } from "./auth.ts";
 import { type Connection, connectionOf } from "./connection.ts";
-import type { SubmissionDeps } from "./deps.ts";
+import type { HandlerDeps, SubmissionDeps } from "./deps.ts";
 import type { Limits } from "./limits.ts";
 import { type Answer, receive } from "./receive.ts";
 import { noteRefusal } from "./refusals.ts";
@@ -22,7 +22,7 @@ type Handlers = Required<
 type Callback = (error?: Error | null) => void;
 
 export function createHandlers(
-  deps: SubmissionDeps,
+  deps: HandlerDeps,
   limits: Pick<Limits, "maxAuthFailures">,
   closed: (connection: Connection) => void,
 ): Handlers {
@@ -77,7 +77,7 @@ function rcptHandler(deps: SubmissionDeps): Handlers["onRcptTo"] {
   };
 }
 
-function dataHandler(deps: SubmissionDeps): Handlers["onData"] {
+function dataHandler(deps: HandlerDeps): Handlers["onData"] {
   const { log, config } = deps;
   const receiveDeps = { ...deps, hostname: config.hostname, maxMessageBytes: config.maxMessageBytes };
   return (stream, session, callback) => {

@@ -9,6 +9,7 @@ export interface HeaderSection {
   push(piece: Buffer): Section | "too-long" | undefined;
   /** What has come so far, when the message ends without a blank line. */
   take(): Buffer;
+  readonly bytes: number;
 }
 
 const LINE_END = Buffer.from("\r\n");
@@ -32,6 +33,9 @@ export function createHeaderSection(maxBytes: number): HeaderSection {
       return { fields: all.subarray(0, all.length + Math.min(0, end)), rest: piece.subarray(end + 2) };
     },
     take: () => pieces.join(),
+    get bytes() {
+      return pieces.bytes;
+    },
   };
 }
 

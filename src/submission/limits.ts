@@ -25,6 +25,8 @@ export type Limits = Readonly<{
   drainMs: number;
   /** AUTH failures of one connection, whatever the user names. */
   maxAuthFailures: number;
+  /** What all sessions together hold of messages that are not stored yet, but for a small floor of each. */
+  maxReceivingBytes: number;
 }>;
 
 export const defaultLimits = {
@@ -36,6 +38,7 @@ export const defaultLimits = {
   drainMs: 15_000,
   maxErrors: 30,
   maxAuthFailures: 5,
+  maxReceivingBytes: 96 * 1024 * 1024,
 } satisfies Partial<Limits>;
 
 /** Where a connection stands. `busy`: the client waits for us, and no deadline runs. Instants are of performance.now(). */

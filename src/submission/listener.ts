@@ -20,7 +20,7 @@ export type ListenerOptions = Readonly<{
   trusted: (address: string) => boolean;
   counter: ConnectionCounter;
   limits: Limits;
-  /** Takes over the socket and its place in the counter. */
+  /** Takes over the socket and its place in the counter, unless it throws. */
   opened: (socket: Socket, peer: Peer) => void;
 }>;
 
@@ -39,7 +39,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
     open(socket, arrival, options)
       .then((peer) => {
         if (peer === undefined) arrival.top.destroy();
-        else options.opened(arrival.top, peer);
+        else handOver(arrival.top, peer, options);
       })
       .catch(() => arrival.top.destroy())
       .finally(() => pending.delete(arrival));
@@ -77,13 +77,25 @@ async function open(raw: Socket, arrival: Arrival, options: ListenerOptions): Pr
     const peer = await identify(raw, options);
     if (peer === undefined) return undefined;
     if (!counter.enter(peer.address)) return await refuse(raw, options);
-    if (secureContext !== undefined && !raw.destroyed) arrival.top = secure(raw, secureContext());
-    const ready = arrival.top === raw || (await handshake(arrival.top));
-    if (ready && !arrival.top.destroyed) return peer;
-    counter.leave(peer.address);
-    return undefined;
+    let ready = false;
+    try {
+      if (secureContext !== undefined && !raw.destroyed) arrival.top = secure(raw, secureContext());
+      ready = (arrival.top === raw || (await handshake(arrival.top))) && !arrival.top.destroyed;
+    } finally {
+      if (!ready) counter.leave(peer.address);
+    }
+    return ready ? peer : undefined;
   } finally {
     clearTimeout(deadline);
+  }
+}
+
+function handOver(socket: Socket, peer: Peer, { opened, counter }: ListenerOptions): void {
+  try {
+    opened(socket, peer);
+  } catch (error) {
+    counter.leave(peer.address);
+    throw error;
   }
 }
 

@@ -20,6 +20,8 @@ export interface Parts {
   /** Forgets all, and removes what was written. */
   discard(): Promise<void>;
   readonly sizeBytes: number;
+  /** In memory, what is being written included. */
+  readonly heldBytes: number;
 }
 
 export function createParts(openStage: () => Stage): Parts {
@@ -27,6 +29,7 @@ export function createParts(openStage: () => Stage): Parts {
   const ahead = createPieces();
   let stage: Stage | undefined;
   let sizeBytes = 0;
+  let writing = 0;
 
   function push(piece: Buffer): void {
     sizeBytes += piece.length;
@@ -38,7 +41,16 @@ export function createParts(openStage: () => Stage): Parts {
   }
 
   async function flush(): Promise<void> {
-    while (ahead.bytes >= PART_BYTES) await stage?.write(ahead.take(PART_BYTES));
+    while (ahead.bytes >= PART_BYTES) await write(ahead.take(PART_BYTES));
+  }
+
+  async function write(part: Buffer): Promise<void> {
+    writing = part.length;
+    try {
+      await stage?.write(part);
+    } finally {
+      writing = 0;
+    }
   }
 
   return {
@@ -49,7 +61,7 @@ export function createParts(openStage: () => Stage): Parts {
     },
     async end() {
       await flush();
-      if (ahead.bytes > 0) await stage?.write(ahead.join());
+      if (ahead.bytes > 0) await write(ahead.join());
       return { partZero: partZero.drain(), bodyParts: 1 + (stage?.parts ?? 0), sizeBytes };
     },
     async discard() {
@@ -59,6 +71,9 @@ export function createParts(openStage: () => Stage): Parts {
     },
     get sizeBytes() {
       return sizeBytes;
+    },
+    get heldBytes() {
+      return partZero.bytes + ahead.bytes + writing;
     },
   };
 }

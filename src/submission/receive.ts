@@ -21,6 +21,7 @@ import type { Charge, Gate } from "../quota/gate.ts";
 import type { Acceptance, Submission } from "../spool/message.ts";
 import type { Stage } from "../spool/stage.ts";
 import { type Content, type ContentFault, createContent, type Received } from "./content.ts";
+import type { Memory, Share } from "./memory.ts";
 import * as replies from "./replies.ts";
 import { overLimit, type PermissionDeps, permitted, type Refusal, type Session, type Transaction } from "./session.ts";
 import { tenant } from "./tenant.ts";
@@ -30,6 +31,7 @@ export type ReceiveDeps = PermissionDeps &
     hostname: string;
     maxMessageBytes: number;
     createStage: (id: MessageId) => Stage;
+    memory: Pick<Memory, "open">;
     gate: Pick<Gate, "reserve" | "release">;
     accept: (submission: Submission) => Promise<Acceptance>;
     clock: Clock;
@@ -60,34 +62,47 @@ export async function receive(
     openStage: () => deps.createStage(id),
     compose: (head) => addedFields(head, name, session, transaction, deps),
   });
+  const share = deps.memory.open();
   let kept = false; // what was written ahead may belong to a stored message
   const accept = (submission: Submission) => {
     kept = true;
     return deps.accept(submission);
   };
   try {
-    if (!(await collect(stream, content))) return { kind: "gone" };
+    if (!(await collect(stream, content, share))) return { kind: "gone" };
     received();
     const answer = await decide({ id, name }, await content.end(), transaction, { ...deps, accept });
     kept = answer.kind === "accepted" || answer.kind === "silence";
     return answer;
   } finally {
     if (!kept) await discard(content, deps.log);
+    share.close();
   }
 }
 
-/** False when the client left before the end. */
-function collect(stream: Readable, content: Content): Promise<boolean> {
+/** Takes a chunk only when there is room for it and complete parts are written. False when the client left before the end. */
+function collect(stream: Readable, content: Content, share: Share): Promise<boolean> {
   return new Promise((resolve) => {
-    let written = Promise.resolve(); // a part under way must be there before it can be discarded
-    const gone = () => void written.then(() => resolve(false));
+    let ready = Promise.resolve(); // a part under way must be there before it can be discarded
+    const gone = () => {
+      share.close();
+      void ready.then(() => resolve(false));
+    };
+    const makeReady = async (full: boolean) => {
+      if (full) await content.flush();
+      if (!share.hold(content.heldBytes)) await share.room();
+    };
     stream.on("data", (chunk: Buffer) => {
-      if (!content.push(chunk)) return;
+      const full = content.push(chunk);
+      if (share.hold(content.heldBytes) && !full) return;
       stream.pause();
-      written = content.flush();
-      void written.then(() => stream.resume());
+      ready = makeReady(full);
+      void ready.then(() => stream.resume());
     });
-    stream.on("end", () => resolve(true));
+    stream.on("end", () => {
+      stream.off("close", gone); // the message is still here
+      resolve(true);
+    });
     stream.on("error", gone);
     stream.on("close", gone);
   });

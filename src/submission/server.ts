@@ -8,10 +8,11 @@ import type { Socket } from "node:net";
 import { SMTPServer, type SMTPServerOptions } from "smtp-server";
 import { replyText } from "../mail/reply.ts";
 import { Connection, type House, type Peer } from "./connection.ts";
-import type { SubmissionDeps } from "./deps.ts";
+import type { HandlerDeps, SubmissionDeps } from "./deps.ts";
 import { createHandlers } from "./handlers.ts";
 import { createConnectionCounter, defaultLimits, type Limits, overdue } from "./limits.ts";
 import { type Listener, type ListenerOptions, listen } from "./listener.ts";
+import { createMemory } from "./memory.ts";
 import { createNetworks } from "./proxy.ts";
 import * as replies from "./replies.ts";
 
@@ -31,23 +32,24 @@ const LOOPBACK = ["127.0.0.0/8", "::1"];
 export async function startSubmission(deps: SubmissionDeps): Promise<Submission> {
   const limits = limitsOf(deps);
   const counter = createConnectionCounter(limits.maxConnectionsPerClient);
+  const memory = createMemory(limits.maxReceivingBytes);
   const crowd = createCrowd();
   const house = houseOf(deps, limits, () => crowd.draining);
   const closed = (connection: Connection) => {
-    crowd.leave(connection);
+    if (!crowd.leave(connection)) return;
     counter.leave(connection.peer.address);
     deps.metrics.connections.dec();
   };
   const openServer = (secure: boolean) => {
-    const server = new SMTPServer(libraryOptions(deps, secure, limits, closed));
+    const server = new SMTPServer(libraryOptions({ ...deps, memory }, secure, limits, closed));
     server.on("error", (error) => deps.log.info({ event: "session.error", err: error }, "a connection failed"));
     return server;
   };
   const greet = (server: SMTPServer, socket: Socket, peer: Peer) => {
     const connection = new Connection(server, socket, peer, house);
+    connection.start();
     crowd.enter(connection);
     deps.metrics.connections.inc();
-    connection.start();
   };
   const listeners = await listenAll(deps, { counter, limits }, openServer, greet);
   const sweeper = setInterval(() => sweep(crowd.all, limits, performance.now()), SWEEP_MS).unref();
@@ -76,9 +78,11 @@ function createCrowd() {
       return draining;
     },
     enter: (connection: Connection) => void all.add(connection),
-    leave(connection: Connection) {
-      all.delete(connection);
+    /** False when it was not there. */
+    leave(connection: Connection): boolean {
+      const there = all.delete(connection);
       if (all.size === 0) emptied();
+      return there;
     },
     async drain(patienceMs: number) {
       draining = true;
@@ -112,7 +116,7 @@ function houseOf({ config, metrics }: SubmissionDeps, limits: Limits, draining: 
 }
 
 function libraryOptions(
-  deps: SubmissionDeps,
+  deps: HandlerDeps,
   secure: boolean,
   limits: Limits,
   closed: (connection: Connection) => void,
