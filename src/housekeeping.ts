@@ -11,14 +11,15 @@ import { forgetKeys } from "./platform/idempotency.ts";
 import { startJobs, type Tasks } from "./platform/jobs.ts";
 import { ensurePartitions } from "./platform/partitions.ts";
 import { reconcile } from "./quota/reconcile.ts";
-import { purge } from "./spool/purge.ts";
+import { expireHeld, purge } from "./spool/purge.ts";
 
 /** minute hour day month weekday, UTC. A run that is late or repeated is harmless. */
 const crontab = `
 * * * * * reconcile ?max=1
 * * * * * statements ?max=1
-*/10 * * * * purge ?max=1
+*/10 * * * * purge ?max=1&queue=purge
 17 * * * * partitions
+*/5 * * * * expire_held ?max=1
 */30 * * * * recheck_domains
 `;
 
@@ -33,14 +34,23 @@ export function startHousekeeping(house: House, publicUrl: string): Promise<Asyn
     partitions: async () => void (await ensurePartitions(db)),
     recheck_domains: async () =>
       void (await recheckDomains({ db, clock, log, lookup: createTxtLookup(config.dnsServers) })),
+    expire_held: async () => void (await expireHeld(db)),
     async purge() {
       const { retentionBodiesMs: bodiesMs, retentionMessagesMs: messagesMs, retentionEventsMs: eventsMs } = config;
-      const purged = await purge(db, { bodiesMs, messagesMs, eventsMs });
-      log.info({ event: "spool.purged", ...purged });
-      await purgeCaptured(db, messagesMs);
-      await forgetRefusals(db, eventsMs);
-      await forgetKeys(db);
+      await each([
+        async () => log.info({ event: "spool.purged", ...(await purge(db, { bodiesMs, messagesMs, eventsMs })) }),
+        () => purgeCaptured(db, messagesMs),
+        () => forgetRefusals(db, eventsMs),
+        () => forgetKeys(db),
+      ]);
     },
   };
   return startJobs({ database, tasks, crontab, log, metrics });
+}
+
+/** Each step is tried; the job fails, and is tried again, if one of them did. */
+async function each(steps: readonly (() => Promise<unknown>)[]): Promise<void> {
+  const errors: unknown[] = [];
+  for (const step of steps) await step().catch((error: unknown) => errors.push(error));
+  if (errors.length > 0) throw errors[0];
 }

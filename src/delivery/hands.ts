@@ -87,7 +87,7 @@ export class Hands implements Disposable {
   }
 
   finished(
-    { held }: Parcel,
+    { held }: Pick<Parcel, "held">,
     recipients: readonly TaskRecipient[],
     verdicts: readonly Verdict[],
     peer: Peer | null,
@@ -116,6 +116,22 @@ export class Hands implements Disposable {
         null,
       );
     }
+  }
+
+  /** Returned without another try. */
+  expire(held: Held): void {
+    const { recipients } = held.task;
+    this.finished(
+      { held },
+      recipients,
+      recipients.map(() => overdue),
+      null,
+    );
+  }
+
+  /** Delivered mail whose outcome is not written yet would be claimed, and sent, again. */
+  stalled(): boolean {
+    return this.#settlement.stalled();
   }
 
   size(): number {
@@ -151,7 +167,16 @@ export class Hands implements Disposable {
       this.#worked(held);
       this.#returns.add(held.task, held.delayMs, () => this.#gone(held));
     } else if (concluded.report.length === 0) this.#settle(held, { ...concluded.result, dsn: null });
-    else void this.#settleWithReport(held, concluded.result, concluded.report);
+    else this.#report(held, concluded.result, concluded.report);
+  }
+
+  /** A report that can't be made must not keep the outcome from being written. */
+  #report(held: Held, result: Omit<Result, "dsn">, recipients: readonly DsnRecipient[]): void {
+    this.#settleWithReport(held, result, recipients).catch((error: unknown) => {
+      const message = formatId("msg", held.task.id);
+      this.#options.log.error({ event: "dsn.failed", err: error, message_id: message }, "no report could be made");
+      this.#settle(held, { ...result, dsn: null });
+    });
   }
 
   async #settleWithReport(held: Held, result: Omit<Result, "dsn">, recipients: readonly DsnRecipient[]): Promise<void> {
@@ -204,4 +229,9 @@ export class Hands implements Disposable {
   }
 }
 
+const overdue = decideFailure({
+  why: "connect",
+  text: "Delivery was on hold until the message's time had passed",
+  reply: null,
+});
 const unreachable = decideFailure({ why: "connect", text: "The server could not be reached", reply: null });

@@ -33,6 +33,7 @@ export function noteResult({ task, recipients, dueAt }: Result, metrics: Deliver
     event: `message.${shown.state}`,
     message_id: formatId("msg", task.id),
     subaccount_id: formatId("sub", task.subaccountId),
+    master_id: formatId("mas", task.masterId),
     kind: task.kind,
     attempt: task.attempt,
     ...count,

@@ -22,6 +22,8 @@ export type Settled = (held: boolean) => void;
 export type Settlement = Readonly<{
   add(result: Result, settled: Settled): void;
   waiting(): number;
+  /** The spool can't be reached: outcomes of mail that is delivered are not written yet. */
+  stalled(): boolean;
   /** Resolves when nothing waits, at the latest after `ms`. */
   idle(ms: number): Promise<void>;
 }>;
@@ -37,6 +39,7 @@ export function createSettlement({ settle, gatherMs, log }: SettlementOptions): 
   let idlers: (() => void)[] = [];
   let running = 0;
   let timer: NodeJS.Timeout | undefined;
+  let stalled = false;
 
   function pump(): void {
     clearTimeout(timer);
@@ -60,6 +63,7 @@ export function createSettlement({ settle, gatherMs, log }: SettlementOptions): 
   async function write(entries: Entry[]): Promise<void> {
     try {
       const held = await settle(entries.map(({ result }) => result));
+      stalled = false;
       for (const [i, { settled }] of entries.entries()) settled(held[i] === true);
     } catch (error) {
       if (isOutage(error)) await later(entries, error);
@@ -70,6 +74,7 @@ export function createSettlement({ settle, gatherMs, log }: SettlementOptions): 
 
   async function later(entries: Entry[], error: unknown): Promise<void> {
     log.warn({ event: "settle.waits", results: entries.length, err: error }, "outcomes could not be written yet");
+    stalled = true;
     await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
     waiting.push(...entries);
   }
@@ -79,8 +84,16 @@ export function createSettlement({ settle, gatherMs, log }: SettlementOptions): 
     const message = formatId("msg", result.task.id);
     log.error({ event: "settle.refused", err: error, message_id: message }, "an outcome was refused");
     const recipients = result.recipients.map((r) => ({ ...r, attempt: { ...r.attempt, reply: "" } }));
+    const plain = { ...result, recipients };
     try {
-      const held = await settle([{ ...result, recipients, dsn: null }]);
+      const held = await settle([plain]).catch((refused: unknown) => {
+        if (isOutage(refused) || plain.dsn === null) throw refused;
+        log.error(
+          { event: "dsn.refused", err: refused, message_id: message },
+          "the report was refused: its sender is not told",
+        );
+        return settle([{ ...plain, dsn: null }]);
+      });
       settled(held[0] === true);
     } catch (again) {
       if (isOutage(again)) await later([entry], again);
@@ -95,6 +108,7 @@ export function createSettlement({ settle, gatherMs, log }: SettlementOptions): 
       else timer ??= setTimeout(pump, gatherMs);
     },
     waiting: () => waiting.length,
+    stalled: () => stalled,
     idle(ms) {
       if (running + waiting.length === 0) return Promise.resolve();
       return new Promise((resolve) => {

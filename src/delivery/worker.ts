@@ -105,7 +105,7 @@ class Worker implements Delivery {
     });
     this.#claims = startClaims({
       claim: (asked) => spool.claim({ leaseMs, ...asked }),
-      room: () => this.#quota.room(),
+      room: () => (this.#hands.stalled() ? 0 : this.#quota.room()),
       worthwhile: this.#quota.worthwhile,
       take: (tasks) => this.#take(tasks),
       shortestPauseMs: tuning.shortestPauseMs,
@@ -144,7 +144,8 @@ class Worker implements Delivery {
 
   #send(task: Task, fresh: boolean): Held {
     const held = this.#hands.take(task, fresh, this.#lanes.routeOf(task));
-    if (held.open > 0) this.#lanes.send(held);
+    if (task.overdue) this.#hands.expire(held);
+    else if (held.open > 0) this.#lanes.send(held);
     return held;
   }
 

@@ -5,14 +5,14 @@
  */
 import { sql } from "kysely";
 import { type Principal, reachOf } from "../accounts/principal.ts";
-import { record } from "../audit/record.ts";
+import { type Members, record } from "../audit/record.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Db } from "../platform/database.ts";
 import { Fault, notFound } from "../platform/errors.ts";
 import { formatId, type MasterId, type MessageId, type SubaccountId } from "../platform/ids.ts";
 import { inTransaction } from "../platform/transaction.ts";
 
-type Held = { subaccount_id: SubaccountId; master_id: MasterId; leased: boolean };
+type Held = { subaccount_id: SubaccountId; master_id: MasterId; leased: boolean; due_at: Date };
 
 /** Makes a waiting message due now. Repeating it is harmless. */
 export async function retryMessage(db: Db, principal: Principal, id: MessageId, clock: Clock): Promise<void> {
@@ -20,7 +20,8 @@ export async function retryMessage(db: Db, principal: Principal, id: MessageId, 
     const row = await lockQueued(trx, principal, id);
     if (row.leased) return;
     await sql`update queue set due_at = pm_now(), owner = null where message_id = ${id}`.execute(trx);
-    await note(trx, principal, "message.retried", id, row, clock);
+    const done = { action: "message.retried", before: { due_at: row.due_at }, after: { due_at: clock.now() } };
+    await note(trx, principal, id, row, done, clock);
   });
 }
 
@@ -32,14 +33,15 @@ export async function cancelMessage(db: Db, principal: Principal, id: MessageId,
     await sql`update recipient set state = 'cancelled', settled_at = pm_now()
                where message_id = ${id} and state in ('queued', 'deferred')`.execute(trx);
     await sql`delete from queue where message_id = ${id}`.execute(trx);
-    await note(trx, principal, "message.cancelled", id, row, clock);
+    const done = { action: "message.cancelled", before: { state: "queued" }, after: { state: "cancelled" } };
+    await note(trx, principal, id, row, done, clock);
   });
 }
 
 async function lockQueued(trx: Db, principal: Principal, id: MessageId): Promise<Held> {
   const { masterId, subaccountId } = reachOf(principal);
   const { rows } = await sql<Held>`
-    select q.subaccount_id, m.master_id, (q.owner is not null and q.due_at > pm_now()) as leased
+    select q.subaccount_id, m.master_id, q.due_at, (q.owner is not null and q.due_at > pm_now()) as leased
       from queue q join message m on m.id = q.message_id
      where q.message_id = ${id} and m.kind = 'submitted'
        and (${masterId}::uuid is null or m.master_id = ${masterId}) and (${subaccountId}::uuid is null or m.subaccount_id = ${subaccountId})
@@ -54,62 +56,42 @@ async function lockQueued(trx: Db, principal: Principal, id: MessageId): Promise
   throw new Fault("conflict", "Nothing of this message is queued any more.");
 }
 
-async function note(
-  trx: Db,
-  principal: Principal,
-  action: string,
-  id: MessageId,
-  row: Held,
-  clock: Clock,
-): Promise<void> {
-  const target = formatId("msg", id);
+type Done = Readonly<{ action: string; before: Members; after: Members }>;
+
+async function note(trx: Db, principal: Principal, id: MessageId, row: Held, done: Done, clock: Clock): Promise<void> {
   const { master_id: masterId, subaccount_id: subaccountId } = row;
-  await record(trx, { principal, action, target, before: null, after: null, masterId, subaccountId }, clock);
+  await record(trx, { principal, target: formatId("msg", id), ...done, masterId, subaccountId }, clock);
 }
 
 /** Accepting goes on, delivery waits; the queue's lifetime runs on. Operators only. Repeating it changes nothing. */
-export async function holdQueue(db: Db, principal: Principal, subaccountId: SubaccountId, clock: Clock): Promise<void> {
-  await changeHold(db, principal, subaccountId, "queue.held", clock, (trx) =>
-    sql`insert into hold (subaccount_id, held_at) values (${subaccountId}, pm_now())
-        on conflict do nothing`.execute(trx),
-  );
+export function holdQueue(db: Db, principal: Principal, subaccountId: SubaccountId, clock: Clock): Promise<void> {
+  return changeHold(db, principal, subaccountId, true, clock);
 }
 
 /** Lets a held tenant's mail go. */
-export async function releaseQueue(
-  db: Db,
-  principal: Principal,
-  subaccountId: SubaccountId,
-  clock: Clock,
-): Promise<void> {
-  await changeHold(db, principal, subaccountId, "queue.released", clock, (trx) =>
-    sql`delete from hold where subaccount_id = ${subaccountId}`.execute(trx),
-  );
+export function releaseQueue(db: Db, principal: Principal, subaccountId: SubaccountId, clock: Clock): Promise<void> {
+  return changeHold(db, principal, subaccountId, false, clock);
 }
 
 async function changeHold(
   db: Db,
   principal: Principal,
   subaccountId: SubaccountId,
-  action: string,
+  held: boolean,
   clock: Clock,
-  change: (trx: Db) => Promise<{ numAffectedRows?: bigint }>,
 ): Promise<void> {
   if (principal.kind !== "operator") throw new Fault("forbidden", "Only the operator may hold a queue.");
   await inTransaction(db, async (trx) => {
-    const account = await trx
-      .selectFrom("subaccount")
-      .select("master_id")
-      .where("id", "=", subaccountId)
-      .executeTakeFirst();
+    const found = trx.selectFrom("subaccount").select("master_id").where("id", "=", subaccountId);
+    const account = await found.executeTakeFirst();
     if (account === undefined) throw notFound("subaccount");
-    const { numAffectedRows } = await change(trx);
+    const { numAffectedRows } = held
+      ? await sql`insert into hold (subaccount_id, held_at) values (${subaccountId}, pm_now())
+                  on conflict do nothing`.execute(trx)
+      : await sql`delete from hold where subaccount_id = ${subaccountId}`.execute(trx);
     if (numAffectedRows !== 1n) return;
-    const target = formatId("sub", subaccountId);
-    await record(
-      trx,
-      { principal, action, target, before: null, after: null, masterId: account.master_id, subaccountId },
-      clock,
-    );
+    const done: Done = { action: held ? "queue.held" : "queue.released", before: { held: !held }, after: { held } };
+    const of = { masterId: account.master_id, subaccountId };
+    await record(trx, { principal, target: formatId("sub", subaccountId), ...done, ...of }, clock);
   });
 }

@@ -31,6 +31,7 @@ type Row = {
   eight_bit: boolean;
   smtp_utf8: boolean;
   recipients: Task["recipients"] | null;
+  overdue: boolean;
   last_tenant: SubaccountId | null;
   tenants: number | null;
 };
@@ -84,6 +85,7 @@ function taskOf(row: Row, leasedUntilMs: number): Task {
     eightBit: row.eight_bit,
     smtpUtf8: row.smtp_utf8,
     recipients: row.recipients ?? [],
+    ...(row.overdue && { overdue: true }),
     bytes: null,
   };
 }

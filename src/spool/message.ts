@@ -52,6 +52,8 @@ export type Task = Readonly<{
   expiresAt: Date;
   acceptedAt: Date;
   route: string | null; // bound to this route by an indeterminate result
+  /** Its tenant is held and its lifetime has passed: to be returned without another try. */
+  overdue?: boolean;
   sender: string;
   sizeBytes: number;
   bodyParts: number;

@@ -50,7 +50,7 @@ async function purgeBodies(db: Db, retentionMs: number): Promise<number> {
   }
 }
 
-/** Days of a partitioned table that ended before the retention, and hold nothing that is still queued. */
+/** Days of a partitioned table that ended before the retention, and hold nothing queued. `message` goes last: it lists them. */
 async function dropDays(db: Db, table: "message" | "event", retentionMs: number): Promise<string[]> {
   const parents = table === "message" ? ["recipient", "body", "message"] : ["event"];
   const { rows } = await sql<{ day: string }>`
@@ -63,7 +63,7 @@ async function dropDays(db: Db, table: "message" | "event", retentionMs: number)
   for (const { day } of rows) {
     if (table === "message" && (await hasQueued(db, day))) continue;
     for (const parent of parents) {
-      await sql`drop table ${sql.table(`${parent}_${day}`)}`.execute(db);
+      await sql`drop table if exists ${sql.table(`${parent}_${day}`)}`.execute(db);
       dropped.push(`${parent}_${day}`);
     }
   }
@@ -75,4 +75,10 @@ async function hasQueued(db: Db, day: string): Promise<boolean> {
     select from queue where message_id >= uuid_at(to_date(${day}, 'YYYYMMDD')::timestamp at time zone 'UTC')
       and message_id < uuid_at((to_date(${day}, 'YYYYMMDD') + 1)::timestamp at time zone 'UTC') limit 1`.execute(db);
   return rows.length > 0;
+}
+
+/** Mail of held tenants that has outlived its time is taken by the next claim, to be returned. Returns how many. */
+export async function expireHeld(db: Db): Promise<number> {
+  const { rows } = await sql<{ expired: number }>`select expire_held() as expired`.execute(db);
+  return rows[0]?.expired ?? 0;
 }

@@ -4,6 +4,7 @@ import { readBody } from "../../src/spool/body.ts";
 import { BEFORE_ALL, claim } from "../../src/spool/claim.ts";
 import { release, renew } from "../../src/spool/lease.ts";
 import type { Attempt, Result, Task } from "../../src/spool/message.ts";
+import { expireHeld } from "../../src/spool/purge.ts";
 import { settle } from "../../src/spool/settle.ts";
 import { createStage } from "../../src/spool/stage.ts";
 import { seedMaster, seedSubaccount } from "../support/accounts.ts";
@@ -173,4 +174,27 @@ test("a large body is read back as it was written ahead", async () => {
       for await (const _ of beyond);
     })(),
   ).rejects.toThrow("is gone");
+});
+
+test("a held tenant's mail that outlives its time is taken to be returned, what has time left waits", async () => {
+  const { database, subaccounts, send, take } = await tenants(1);
+  for (let i = 0; i < 3; i += 1) await send(subaccounts[0] as SubaccountId);
+  await database.pool.query("insert into hold values ($1, pm_now())", [subaccounts[0]]);
+  await database.pool.query(
+    "update queue set expires_at = pm_now() - interval '1 second' where message_id = (select min(message_id::text)::uuid from queue)",
+  );
+  expect((await take()).tasks).toEqual([]);
+  expect(await expireHeld(database.db)).toBe(1);
+  expect(await expireHeld(database.db)).toBe(0);
+  expect((await take()).tasks).toMatchObject([{ overdue: true }]);
+  expect((await take()).tasks).toEqual([]);
+});
+
+test("a suspended master holds the queues of its subaccounts", async () => {
+  const { database, masterId, subaccounts, send, take } = await tenants(1);
+  await send(subaccounts[0] as SubaccountId);
+  await database.pool.query("update master set suspended_at = pm_now() where id = $1", [masterId]);
+  expect((await take()).tasks).toEqual([]);
+  await database.pool.query("update master set suspended_at = null");
+  expect((await take()).tasks).toHaveLength(1);
 });

@@ -76,3 +76,15 @@ test("old days of messages go as partitions, but no day that still holds queued 
   expect(partitions.some((name) => name.startsWith("message_"))).toBe(true);
   expect(partitions.some((name) => name.startsWith("usage_entry"))).toBe(false);
 });
+
+test("a purge that was cut off in the middle of a day is finished by the next one", async () => {
+  const { database, message, has } = await stored();
+  const old = await message(40 * day, 39 * day);
+  const { rows } = await database.pool.query(
+    "select tableoid::regclass::text as name from recipient where message_id = $1",
+    [old],
+  );
+  await database.pool.query(`drop table ${rows[0].name}`);
+  await purge(database.db, retention);
+  expect(await has("message", "id", old)).toBe(false);
+});
