@@ -157,3 +157,17 @@ test("an answer in the middle of a large message ends it without a dot", async (
   expect(shortOf(result)).toEqual(["bounced 552 5.3.4"]);
   expect(house.upstream.received).toHaveLength(0);
 });
+
+test("a peer that says 250 before the end has not taken the message", async () => {
+  const script: Script = { body: (bytes) => (bytes > 200_000 ? "250 2.0.0 Enough" : undefined) };
+  const house = await openHouse({ script });
+  const parts = Array.from({ length: 100 }, () => Buffer.alloc(64 * 1024, "x\r\n"));
+  const result = await house.deliver({ bytes: null, bodyParts: 100, sizeBytes: 6_553_600, parts });
+  expect(result.recipients).toMatchObject([{ state: "deferred" }]);
+});
+
+test("a peer that does not pipeline is not asked for recipients after it refused the sender", async () => {
+  const house = await openHouse({ script: { extensions: [], mail: () => "550 5.7.1 no" } });
+  await house.deliver();
+  expect(house.upstream.commands.join()).not.toMatch(/RCPT|DATA/);
+});
