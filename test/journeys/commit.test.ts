@@ -34,10 +34,10 @@ test("requests and answers of the accept call that are lost, or come late, leave
 test("control: a fence that only looks, and does not void, is found out by a late commit", async () => {
   const program = mutateProgram(
     "src/spool/fence.ts",
-    { from: "await pool.query(VOID, columns);", to: "void columns;" },
+    { from: "order by id on conflict (id) do nothing", to: "where false order by id on conflict (id) do nothing" },
     {
-      from: "new Map(rows.map((row) => [row.id,",
-      to: 'new Map(messages.map(({ id }) => rows.find((row) => row.id === id) ?? { id, kind: "" }).map((row) => [row.id,',
+      from: "select id, kind from usage_entry where id = any($1::uuid[])",
+      to: "select i as id, coalesce((select kind from usage_entry where id = i), 'void') as kind from unnest($1::uuid[]) i",
     },
   );
   const { scene, proxy } = await openCut(program);
@@ -47,6 +47,7 @@ test("control: a fence that only looks, and does not void, is found out by a lat
   await proxy.cutNext("late");
   await load.more(20, "accepted");
   await load.stop();
+  await scene.letLeasesLapse("all");
   const { faults } = await scene.check();
   expect(faults).toContainEqual(expect.stringMatching(/^msg_\w+ is charged, but was refused: 451 4\.3\.0/));
 });

@@ -52,10 +52,10 @@ export async function openScene(told: SceneOptions = {}) {
     loads.push(started);
     return started;
   };
-  /** The minute after which the leases of dead nodes run out, in no time. The node that started last is alive. */
-  const letLeasesLapse = async () => {
-    const dead = "owner is not null and owner < (select max(id) from node)";
-    await database.pool.query(`update queue set due_at = pm_now() where ${dead}`);
+  /** The minute after which the leases of dead nodes run out, in no time. `all`: those of the living, too. */
+  const letLeasesLapse = async (whose: "dead" | "all" = "dead") => {
+    const dead = "owner is not null and ($1 = 'all' or owner < (select max(id) from node))";
+    await database.pool.query(`update queue set due_at = pm_now() where ${dead}`, [whose]);
   };
   /** Of all that has happened on this stage so far; API and Redis of the masters that are new. */
   const check = async (
