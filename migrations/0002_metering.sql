@@ -93,6 +93,12 @@ create table statement_line (
   primary key (statement_id, subaccount_id)
 );
 
+-- When the first period of a master without a statement ends, as the program has reckoned it; no row: not reckoned yet.
+create table statement_due (
+  master_id uuid primary key,
+  due_at timestamptz not null
+);
+
 -- A threshold that was crossed, once per threshold, period and limit (the version of the row that set the level).
 create table alert (
   account_id uuid not null,

@@ -30,7 +30,7 @@ export function startHousekeeping(house: House, publicUrl: string): Promise<Asyn
     alert: (payload) => notifyAlert(db, payload, { clock, config: { ...config, publicUrl } }),
     sync_usage: (payload) => syncUsage(db, payload),
     reconcile: async () => void (await reconcile({ database, gate, metrics, log })),
-    statements: async () => void (await closeDue(db, { clock })),
+    statements: async () => void (await closeDue(db, { clock, log })),
     partitions: async () => void (await ensurePartitions(db)),
     recheck_domains: async () =>
       void (await recheckDomains({ db, clock, log, lookup: createTxtLookup(config.dnsServers) })),

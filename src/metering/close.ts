@@ -4,7 +4,8 @@
  * Invariant: nothing can be charged to a closed period. Acceptance holds the master's usage row, a correction a lock of
  * its own, while they compare Postgres's clock with the period's end; here both are locked once after the end: whoever
  * was before has committed, whoever comes later sees that the period is over. Nothing is held while the ledger is read.
- * Statements of a master have no gaps: each starts where the one before ended.
+ * Statements of a master have no gaps: each starts where the one before ended, and a period without any use
+ * has one over zero units.
  * On failure: nothing is stored; the next run does it again and gets the same figures.
  */
 import { sql } from "kysely";
@@ -13,6 +14,7 @@ import { emit } from "../events/emit.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Db } from "../platform/database.ts";
 import { formatId, type MasterId, newId, type StatementId } from "../platform/ids.ts";
+import type { Log } from "../platform/log.ts";
 import { lockCorrections } from "./correction.ts";
 import { type Draft, draftStatement } from "./draft.ts";
 import { type Period, periodAt } from "./period.ts";
@@ -31,7 +33,11 @@ export async function closeMaster(db: Db, masterId: MasterId, options: CloseOpti
   const closed: Closed[] = [];
   for (;;) {
     const period = await nextOpen(db, masterId);
-    if (period === undefined || !(await isOver(db, masterId, period, options.graceMs ?? 0))) return closed;
+    if (period === undefined) return closed;
+    if (!(await isOver(db, masterId, period, options.graceMs ?? 0))) {
+      await remember(db, masterId, period.end);
+      return closed;
+    }
     const draft = await draftStatement(db, masterId, period);
     const id = await db.transaction().execute((trx) => store(trx, draft, options.clock));
     if (id !== undefined) closed.push({ id, masterId, period, units: draft.units });
@@ -39,27 +45,53 @@ export async function closeMaster(db: Db, masterId: MasterId, options: CloseOpti
 }
 
 const PAGE = 500;
+const GRACE_MS = 60_000;
 
-/** The job: what is due of every master. Cheap where nothing is, so it may run every minute. */
-export async function closeDue(db: Db, options: CloseOptions): Promise<number> {
+/**
+ * The job: what is due of every master; one statement where nothing is, however many there are.
+ * @throws AggregateError when masters failed, after all others were closed
+ */
+export async function closeDue(db: Db, options: CloseOptions & Readonly<{ log?: Log }>): Promise<number> {
+  const { graceMs = GRACE_MS } = options;
+  const failures: unknown[] = [];
   let closed = 0;
   for (let after = "00000000-0000-0000-0000-000000000000" as MasterId; ; ) {
-    const { rows } = await mayBeDue(after).execute(db);
-    for (const { id, due } of rows)
-      if (due) closed += (await closeMaster(db, id, { graceMs: 60_000, ...options })).length;
+    const { rows } = await selectDue(after, graceMs).execute(db);
+    for (const { id } of rows) {
+      try {
+        closed += (await closeMaster(db, id, { ...options, graceMs })).length;
+      } catch (error) {
+        failures.push(error);
+        options.log?.error({ event: "statements.failed", master_id: formatId("mas", id), err: error });
+      }
+    }
     const last = rows.at(-1);
-    if (rows.length < PAGE || last === undefined) return closed;
-    after = last.id;
+    if (rows.length === PAGE && last !== undefined) after = last.id;
+    else if (failures.length === 0) return closed;
+    else throw new AggregateError(failures, `the statements of ${failures.length} masters could not be closed`);
   }
 }
 
-/** A page of masters. No period is due less than 28 days after the one before, unless its usage row says so. */
-const mayBeDue = (after: MasterId) => sql<{ id: MasterId; due: boolean }>`
-  select m.id, s.period_end is null or s.period_end < pm_now() - interval '27 days'
-         or exists (select from usage u where u.account_id = m.id and u.period_start >= s.period_end and u.period_end <= pm_now()) as due
-    from master m left join lateral
-         (select period_end from statement where master_id = m.id order by period_start desc limit 1) s on true
-   where m.id > ${after} order by m.id limit ${PAGE}`;
+/**
+ * A page of masters that have something to close, or whose next statement nobody has reckoned yet. A change of calendar
+ * begins with a period's end, so it moves none that is reckoned. A closed master gets statements up to its last use.
+ */
+const selectDue = (after: MasterId, graceMs: number) => sql<{ id: MasterId }>`
+  select m.id from master m left join statement_due d on d.master_id = m.id,
+         lateral (select pm_now() - make_interval(secs => ${graceMs / 1000}::float8) as at) t
+   where m.id > ${after}
+     and case when m.state <> 'closed' then d.due_at is null or d.due_at <= t.at
+              else exists (select from usage u where u.account_id = m.id and u.period_end <= t.at
+                             and u.period_start >= coalesce((select max(period_end) from statement where master_id = m.id), '-infinity')) end
+   order by m.id limit ${PAGE}`;
+
+async function remember(db: Db, masterId: MasterId, dueAt: Date): Promise<void> {
+  await sql`
+    insert into statement_due values (${masterId}, ${dueAt})
+    on conflict (master_id) do update set due_at = excluded.due_at where statement_due.due_at <> excluded.due_at`.execute(
+    db,
+  );
+}
 
 /**
  * The first period without a statement, whether it is over or not; undefined for a closed master that used no more.

@@ -80,6 +80,11 @@ export type StatementLineTable = {
   corrections: number;
 };
 
+export type StatementDueTable = {
+  master_id: MasterId;
+  due_at: Date;
+};
+
 export type AlertTable = {
   account_id: AccountId;
   period_start: Date;

@@ -12,6 +12,7 @@ import type {
 import type {
   AlertTable,
   RefusalTable,
+  StatementDueTable,
   StatementLineTable,
   StatementTable,
   TopUpTable,
@@ -48,6 +49,7 @@ export type Schema = {
   refusal: RefusalTable;
   statement: StatementTable;
   statement_line: StatementLineTable;
+  statement_due: StatementDueTable;
   alert: AlertTable;
   message: MessageTable;
   body: BodyTable;

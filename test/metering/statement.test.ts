@@ -191,11 +191,57 @@ test("the job closes every master's periods, but not within a minute of their en
   );
 });
 
+test("one master that fails stops no other, and the job says so at the end", async () => {
+  const { database, masterId } = await used();
+  const others = [await seedMaster(database), await seedMaster(database)];
+  await database.pool.query(
+    "create or replace function no_statement() returns trigger language plpgsql as $$ begin raise 'played failure'; end $$",
+  );
+  await database.pool.query(
+    `create trigger fails before insert on statement for each row when (new.master_id = '${masterId}') execute function no_statement()`,
+  );
+  await using after = await afterPeriod(database);
+  await expect(closeDue(after.db, after)).rejects.toThrow("the statements of 1 masters could not be closed");
+  const { rows } = await after.pool.query("select master_id from statement order by 1");
+  expect(rows.map((row) => row.master_id)).toEqual(others.map((other) => other.masterId).toSorted());
+  await database.pool.query("drop trigger fails on statement");
+  expect(await closeDue(after.db, after)).toBe(1);
+});
+
+test("masters with nothing to close cost one statement in all, in the last days of a month and with none closed yet too", async () => {
+  const { database } = await used();
+  for (let n = 0; n < 20; n += 1) await seedMaster(database);
+  const { end } = periodAt(utcMonths, database.clock.now());
+  const lastDay = end.getTime() - database.clock.now().getTime() - DAY_MS / 2;
+  const statements = async (at: TestDatabase) => {
+    let count = 0;
+    const counted = at.db.withPlugin({
+      transformQuery: ({ node }) => {
+        count += 1;
+        return node;
+      },
+      transformResult: async ({ result }) => result,
+    });
+    const closed = await closeDue(counted, at);
+    return { closed, count };
+  };
+  expect((await statements(database)).count).toBeGreaterThan(20);
+  await using near = await later(database, lastDay);
+  expect(await statements(near)).toEqual({ closed: 0, count: 1 });
+  await using after = await afterPeriod(database);
+  expect((await statements(after)).closed).toBe(21);
+  expect(await statements(after)).toEqual({ closed: 0, count: 1 });
+});
+
 test("a closed master gets statements up to its last use", async () => {
   const { database, masterId } = await used();
+  expect(await closeDue(database.db, database)).toBe(0);
   await database.pool.query("update master set state = 'closed' where id = $1", [masterId]);
   await using after = await afterPeriod(database, 62 * DAY_MS);
-  expect(await closeMaster(after.db, masterId, after)).toMatchObject([{ units: 42 }]);
+  expect(await closeDue(after.db, after)).toBe(1);
+  expect(await closeMaster(after.db, masterId, after)).toEqual([]);
+  await database.pool.query("update master set state = 'active' where id = $1", [masterId]);
+  expect(await closeDue(after.db, after)).toBeGreaterThanOrEqual(2); // reopened: those between, too
 });
 
 test("a subaccount that was closed before the period has no line, unless it used something", async () => {
