@@ -7,7 +7,7 @@
 import type { Clock } from "../platform/clock.ts";
 import { formatId, type MessageId, newId } from "../platform/ids.ts";
 import type { Log } from "../platform/log.ts";
-import type { Result, Task } from "../spool/message.ts";
+import type { Outgoing, Result, Task } from "../spool/message.ts";
 import { composeDsn, type DsnRecipient } from "./dsn.ts";
 import type { Peer, TaskRecipient } from "./envelope.ts";
 import { type Leases, startLeases } from "./lease.ts";
@@ -180,11 +180,18 @@ export class Hands implements Disposable {
   }
 
   async #settleWithReport(held: Held, result: Omit<Result, "dsn">, recipients: readonly DsnRecipient[]): Promise<void> {
-    const { clock, hostname, spool } = this.#options;
+    const { clock, hostname, spool, log } = this.#options;
     const { task } = held;
     const { bytes, whole } = await readOriginal(task, (of) => spool.readBody(of));
     const id = newId<MessageId>(clock);
-    const dsn = composeDsn({ id, now: clock.now(), hostname, task, recipients, original: bytes, whole });
+    const report = { id, now: clock.now(), hostname, task, recipients };
+    let dsn: Outgoing;
+    try {
+      dsn = composeDsn({ ...report, original: bytes, whole });
+    } catch (error) {
+      log.error({ event: "report.plain", message_id: formatId("msg", task.id), err: error }, "original left out");
+      dsn = composeDsn({ ...report, original: new Uint8Array(), whole: false });
+    }
     this.#settle(held, { ...result, dsn });
   }
 

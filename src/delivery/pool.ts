@@ -217,10 +217,11 @@ class PeerPool implements Pool {
   }
 
   async #connect(): Promise<void> {
-    const opened = await this.#options.open({
+    const hooks: ConversationHooks = {
       more: (connection) => this.#more(connection),
-      closed: (connection, failure) => this.#closed(connection, failure),
-    });
+      closed: (connection) => this.#closed(connection),
+    };
+    const opened = await this.#options.open(hooks).catch(unexpected);
     this.#connecting -= 1;
     if (isFailure(opened)) {
       this.#options.slots.release();
@@ -240,7 +241,7 @@ class PeerPool implements Pool {
     return member !== undefined && may && !this.#stopped ? this.#take(member) : null;
   }
 
-  #closed(connection: Connection, _failure: Failure): void {
+  #closed(connection: Connection): void {
     const member = this.#members.get(connection);
     if (member === undefined) return;
     this.#members.delete(connection);
@@ -286,4 +287,8 @@ class PeerPool implements Pool {
   #settleDown(): void {
     if (this.#members.size + this.#connecting + this.#turns.waiting() === 0) this.#options.quiet();
   }
+}
+
+function unexpected(error: unknown): Failure {
+  return { why: "connect", text: error instanceof Error ? error.message : "unknown", reply: null };
 }

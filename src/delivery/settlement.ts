@@ -61,15 +61,14 @@ export function createSettlement({ settle, gatherMs, log }: SettlementOptions): 
   }
 
   async function write(entries: Entry[]): Promise<void> {
-    try {
-      const held = await settle(entries.map(({ result }) => result));
-      stalled = false;
-      for (const [i, { settled }] of entries.entries()) settled(held[i] === true);
-    } catch (error) {
-      if (isOutage(error)) await later(entries, error);
-      else if (entries.length > 1) for (const entry of entries) await write([entry]);
-      else await writePlain(entries[0] as Entry, error);
-    }
+    const held = await settle(entries.map(({ result }) => result)).catch((error: unknown) => refused(entries, error));
+    if (held !== undefined) for (const [i, { settled }] of entries.entries()) settled(held[i] === true);
+  }
+
+  async function refused(entries: Entry[], error: unknown): Promise<undefined> {
+    if (isOutage(error)) await later(entries, error);
+    else if (entries.length > 1) for (const entry of entries) await write([entry]);
+    else await writePlain(entries[0] as Entry, error);
   }
 
   async function later(entries: Entry[], error: unknown): Promise<void> {
