@@ -11,7 +11,9 @@ import { settings } from "../src/platform/settings.ts";
 const root = join(import.meta.dirname, "..");
 const read = (path: string): string => readFileSync(join(root, path), "utf8");
 const manifest = JSON.parse(read("package.json")) as Record<string, Record<string, string>> & { version: string };
-const lock = JSON.parse(read("package-lock.json")) as { packages: Record<string, { version?: string }> };
+const lock = JSON.parse(read("package-lock.json")) as {
+  packages: Record<string, { version?: string; optionalDependencies?: Record<string, string> }>;
+};
 const documents = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"].concat(
   ["operations", "flow"].map((name) => `docs/${name}.md`),
 );
@@ -101,6 +103,13 @@ describe("dependencies", () => {
     expect(told.filter((name) => !name.endsWith("/*") && !names.includes(name))).toEqual([]);
   });
 
+  test("the lock file holds the package of every platform, without which npm ci refuses it", () => {
+    const listed = Object.values(lock.packages).flatMap(({ optionalDependencies = {} }) =>
+      Object.keys(optionalDependencies),
+    );
+    expect([...new Set(listed)].filter((name) => installed(name).length === 0)).toEqual([]);
+  });
+
   test("versions are exact", () => {
     const all = ["dependencies", "devDependencies", "optionalDependencies"].flatMap((kind) =>
       Object.entries(manifest[kind] ?? {}),
@@ -141,7 +150,8 @@ describe("the image", () => {
   });
 
   test("starts the program as itself, unprivileged, so that SIGTERM arrives", () => {
-    expect(dockerfile).toMatch(/^ENTRYPOINT \["node", "\/app\/src\/main\.ts"\]$/m);
+    const command = manifest.scripts?.postmeter?.replace("src/main.ts", "/app/src/main.ts").split(" ");
+    expect(JSON.parse(/^ENTRYPOINT (.+)$/m.exec(dockerfile)?.[1] ?? "[]")).toEqual(command);
     expect(dockerfile).toMatch(/^CMD \["serve"\]$/m);
     expect(dockerfile).toMatch(/^USER node$/m);
     expect(read("src/main.ts")).toMatch(/^#!\/usr\/bin\/env node\n/);

@@ -24,7 +24,11 @@ export type RelayOrder = Readonly<{
   profile: string | null; // folder for the relay's CPU profile
 }>;
 
-const main = join(import.meta.dirname, "..", "..", "src", "main.ts");
+const root = join(import.meta.dirname, "..", "..");
+/** As `npm run postmeter` starts it: with the same flags of Node. */
+const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { scripts: { postmeter: string } };
+const flags = manifest.scripts.postmeter.split(" ").filter((word) => word.startsWith("--"));
+const main = join(root, "src", "main.ts");
 /** As much memory for pages and log as a small server would be given; durability is not touched. */
 const postgresSettings = ["shared_buffers=256MB", "max_wal_size=2GB"];
 const operatorKey = "pm_op_bench_0123456789abcdef";
@@ -38,7 +42,7 @@ export async function startRelay(order: RelayOrder): Promise<Target | Absent> {
   const postgres = started.use(await startEmbedded(order.folder, createLog("silent"), postgresSettings));
   const program = await settle(order, postgres.url, redis.url);
   await run(["migrate"], program);
-  const relay = started.use(startChild(process.execPath, [...profiling(order), main, "serve"], program));
+  const relay = started.use(startChild(process.execPath, [...flags, ...profiling(order), main, "serve"], program));
   const ports = await readPorts(relay, program.logFile);
   const api = { url: `http://127.0.0.1:${ports.http}/v1`, operatorKey };
   const account = await createAccounts(api, order.subaccounts);
@@ -113,7 +117,7 @@ async function readPorts(relay: Child, logFile: string): Promise<Ports> {
 async function run(args: readonly string[], { env, logFile }: Awaited<ReturnType<typeof settle>>): Promise<void> {
   const errors = `${logFile}.command`;
   writeFileSync(errors, "");
-  const command = startChild(process.execPath, [main, ...args], { env, logFile: errors });
+  const command = startChild(process.execPath, [...flags, main, ...args], { env, logFile: errors });
   const said = await text(command.process.stdout!);
   await command.ended;
   const { exitCode } = command.process;
