@@ -32,7 +32,7 @@ const refusals: Record<number, string> = {
   413: "The body is too large.",
   415: "The body is not application/json.",
   422: "A member is wrong; `errors` points at each.",
-  503: "Try again in a moment; nothing was changed.",
+  503: "`unavailable`: nothing was changed, try again. `unconfirmed`: it may have been done; read before trying again.",
 };
 
 const actingFor = z.object({

@@ -5,7 +5,7 @@
  * `internal` or `unavailable`, with an instance that the log line also carries.
  */
 import { Fault, type FaultDetail, type FaultKind } from "../platform/errors.ts";
-import { isOutage } from "../platform/outage.ts";
+import { isOutage, mayHaveCommitted } from "../platform/outage.ts";
 
 const kinds = {
   "bad-json": [400, "The body is not JSON"],
@@ -27,6 +27,7 @@ const kinds = {
   "quota-master": [429, "Sending is paused for this account"],
   internal: [500, "Something went wrong on our side"],
   unavailable: [503, "Try again later"],
+  unconfirmed: [503, "Nobody knows whether it was done"],
 } as const satisfies Record<string, readonly [number, string]>;
 
 export type ProblemName = keyof typeof kinds;
@@ -79,10 +80,15 @@ const ofFault: Record<FaultKind, ProblemName> = {
   unavailable: "unavailable",
 };
 
+const CONNECTION_LOST =
+  "The connection to the database was lost: a change that was asked for may have been done. Read it before trying again; " +
+  "a creation with an Idempotency-Key may be repeated as it was.";
+
 /** What the caller is told about anything that was thrown. */
 export function problemOf(error: unknown): Problem {
   if (error instanceof Problem) return error;
   if (error instanceof Fault) return new Problem(ofFault[error.kind], error.message, { mistakes: error.details });
+  if (mayHaveCommitted(error)) return new Problem("unconfirmed", CONNECTION_LOST);
   if (isOutage(error)) {
     return new Problem("unavailable", "This can't be done just now; nothing was changed. Try again in a moment.", {
       headers: { "Retry-After": "1" },

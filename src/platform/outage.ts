@@ -3,6 +3,8 @@
 /** Classes of SQLSTATE: 08 connection, 53 out of resources, 57 stopped or cancelled, 40 rolled back by the server. */
 const CLASSES = new Set(["08", "53", "57", "40"]);
 const LOCK_NOT_AVAILABLE = "55P03";
+/** The server ends the connection, whatever it was doing: stopping, or after a crash of another connection. */
+const ENDED = new Set(["57P01", "57P02"]);
 const SYSTEM = new Set([
   "ECONNREFUSED",
   "ECONNRESET",
@@ -26,4 +28,17 @@ export function isOutage(error: unknown): boolean {
       return syscall === "connect" || syscall === "read" || syscall === "write" || syscall === "getaddrinfo";
   }
   return MESSAGES.test(error.message);
+}
+
+/**
+ * Of an outage: true when the connection was lost while a call was under way. Had COMMIT been sent, nobody knows what
+ * came of it. False when the server itself said no, or none was reached: then nothing was changed.
+ */
+export function mayHaveCommitted(error: unknown): boolean {
+  if (!isOutage(error)) return false;
+  const { code, syscall, message } = error as Error & { code?: unknown; syscall?: unknown };
+  if (typeof code === "string" && code.length === 5 && !SYSTEM.has(code))
+    return code.startsWith("08") || ENDED.has(code);
+  if (syscall === "connect" || syscall === "getaddrinfo") return false;
+  return !/connection timeout|timeout exceeded when trying to connect/.test(message);
 }

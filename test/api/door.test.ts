@@ -1,7 +1,9 @@
 /** The frame: what every answer has, what is logged, and how failures of our own look from outside. */
 import { describe, expect, test } from "vitest";
+import { openDatabase } from "../../src/platform/database.ts";
 import { Fault } from "../../src/platform/errors.ts";
 import { createMetrics } from "../../src/platform/metrics.ts";
+import { startCuttingProxy } from "../support/cutting-proxy.ts";
 import { newMaster, OPERATOR_KEY, openDoor } from "./client.ts";
 
 const door = await openDoor();
@@ -129,7 +131,6 @@ describe("failures of our own", () => {
   });
 
   test.each([
-    ["a lost connection", Object.assign(new Error("Connection terminated unexpectedly"), {})],
     [
       "a database that is away",
       Object.assign(new Error("connect ECONNREFUSED"), { code: "ECONNREFUSED", syscall: "connect" }),
@@ -141,6 +142,21 @@ describe("failures of our own", () => {
     const answer = await (await failing(error)).call("GET", "/v1/account", { key: "x" });
     expect([answer.status, answer.body.type]).toEqual([503, "/problems/unavailable"]);
     expect(answer.text).not.toContain("secret");
+  });
+
+  test("an answer that is lost at COMMIT is 503 and says that the change may have been done, as it was", async () => {
+    const proxy = await startCuttingProxy(door.database.url, "commit");
+    await using cut = openDatabase({ url: proxy.url, max: 1 });
+    await cut.pool.query("select 1"); // what a new connection sets holds the word, too
+    const broken = await openDoor({ db: cut.db, authenticator: door.deps.authenticator });
+    const over = proxy.cutNext("answer");
+    const call = { key: master.key, body: { name: "Renamed at COMMIT" } };
+    const answer = await broken.call("PATCH", "/v1/account", call);
+    await over;
+    expect([answer.status, answer.body.type]).toEqual([503, "/problems/unconfirmed"]);
+    expect(answer.body.detail).toMatch(/may have been done\. Read it/);
+    expect(answer.headers.get("retry-after")).toBeNull();
+    expect((await door.call("GET", "/v1/account", { key: master.key })).body.name).toBe("Renamed at COMMIT");
   });
 
   test("a value that is thrown and is no error is a 500 all the same", async () => {

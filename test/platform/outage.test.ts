@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { isOutage } from "../../src/platform/outage.ts";
+import { isOutage, mayHaveCommitted } from "../../src/platform/outage.ts";
 import { inTransaction } from "../../src/platform/transaction.ts";
 import { testDatabase } from "../support/database.ts";
 
@@ -7,13 +7,25 @@ const { db, pool } = await testDatabase();
 const failure = (text: string) => pool.query(text).then(Promise.reject.bind(Promise), (error: unknown) => error);
 
 test.each([
-  ["a statement that was cancelled", "set statement_timeout = 1; select pg_sleep(1)"],
-  ["a connection that was ended", "select pg_terminate_backend(pg_backend_pid())"],
-  ["too little of something", "do $$ begin raise exception using errcode = '53300'; end $$"],
-  ["a deadlock", "do $$ begin raise exception using errcode = '40P01'; end $$"],
-  ["a lock that is not given", "do $$ begin raise exception using errcode = '55P03'; end $$"],
-])("%s may go better in a moment", async (_, text) => {
-  expect(isOutage(await failure(text))).toBe(true);
+  ["a statement that was cancelled", "set statement_timeout = 1; select pg_sleep(1)", false],
+  ["a connection that was ended", "select pg_terminate_backend(pg_backend_pid())", true],
+  ["too little of something", "do $$ begin raise exception using errcode = '53300'; end $$", false],
+  ["a deadlock", "do $$ begin raise exception using errcode = '40P01'; end $$", false],
+  ["a lock that is not given", "do $$ begin raise exception using errcode = '55P03'; end $$", false],
+])("%s may go better in a moment; only a lost connection leaves open what was done", async (_, text, open) => {
+  const error = await failure(text);
+  expect(isOutage(error)).toBe(true);
+  expect(mayHaveCommitted(error)).toBe(open);
+});
+
+test.each([
+  [{ code: "ECONNREFUSED", syscall: "connect" }, "connect ECONNREFUSED", false],
+  [{}, "timeout exceeded when trying to connect", false],
+  [{ code: "ECONNRESET", syscall: "read" }, "read ECONNRESET", true],
+  [{ code: "EPIPE", syscall: "write" }, "write EPIPE", true],
+  [{}, "Connection terminated unexpectedly", true],
+])("%j leaves open what was done only when a call was under way", (more, message, open) => {
+  expect(mayHaveCommitted(Object.assign(new Error(message), more))).toBe(open);
 });
 
 test.each(["select nothing_like_this", "select 1/0", "do $$ begin raise exception using errcode = '23505'; end $$"])(
