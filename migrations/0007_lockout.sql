@@ -28,19 +28,20 @@ begin
   return v_until;
 end $$;
 
--- What a process has cached about an account is dropped when it changes: `<what>:<id>`, for domains `domain:<name>`.
+-- What a process has cached about an account, and what its gate remembers of it, is dropped when it changes:
+-- `<what>:<id>`, for domains `domain:<name>`. What every message or log-in writes (last use) is no news.
 create function tell_change() returns trigger language plpgsql as $$
 begin perform pg_notify('postmeter_account', tg_argv[0] || ':' || new.id); return null; end $$;
 
 create trigger subaccount_tells after update on subaccount for each row
-  when ((old.state, old.suspended_at, old.expires_at, old.public_message, old.master_id)
-        is distinct from (new.state, new.suspended_at, new.expires_at, new.public_message, new.master_id))
+  when ((old.state, old.suspended_at, old.expires_at, old.public_message, old.master_id, old.monthly_limit)
+        is distinct from (new.state, new.suspended_at, new.expires_at, new.public_message, new.master_id, new.monthly_limit))
   execute function tell_change('subaccount');
 create trigger master_tells after update on master for each row
   when ((old.state, old.suspended_at, old.expires_at, old.sender_policy, old.anchor_day, old.time_zone, old.next_anchor_day,
-         old.next_time_zone, old.calendar_changes_at)
+         old.next_time_zone, old.calendar_changes_at, old.allowance, old.overage, old.ceiling_factor)
         is distinct from (new.state, new.suspended_at, new.expires_at, new.sender_policy, new.anchor_day, new.time_zone,
-         new.next_anchor_day, new.next_time_zone, new.calendar_changes_at))
+         new.next_anchor_day, new.next_time_zone, new.calendar_changes_at, new.allowance, new.overage, new.ceiling_factor))
   execute function tell_change('master');
 create trigger credential_tells after update on credential for each row
   when ((old.secret_hash, old.previous_hash, old.previous_until, old.revoked_at)
@@ -49,6 +50,10 @@ create trigger credential_tells after update on credential for each row
 create trigger key_tells after update on api_key for each row
   when ((old.key_hash, old.scopes, old.revoked_at) is distinct from (new.key_hash, new.scopes, new.revoked_at))
   execute function tell_change('key');
+
+create function tell_top_up() returns trigger language plpgsql as $$
+begin perform pg_notify('postmeter_account', 'subaccount:' || new.subaccount_id); return null; end $$;
+create trigger top_up_tells after insert on top_up for each row execute function tell_top_up();
 
 create function tell_domain() returns trigger language plpgsql as $$
 begin
