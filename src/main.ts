@@ -1,14 +1,17 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --max-old-space-size=1024 --max-semi-space-size=8
 /**
  * The program: `postmeter <command>`. `serve` and `dev` run until they are told to stop; every other command is an
  * operator's and ends by itself (cli/). Exit codes: 0 done, 1 failed, 2 wrong usage.
  */
+import cluster from "node:cluster";
 import { createProgram } from "./cli/program.ts";
 import { banner, openDemo } from "./dev.ts";
-import { ConfigError, loadConfig, type Profile } from "./platform/config.ts";
+import { type Config, ConfigError, loadConfig, type Profile } from "./platform/config.ts";
 import { Fault } from "./platform/errors.ts";
 import { createLog, type Log } from "./platform/log.ts";
-import { type Node, type Role, roleNames, startNode } from "./serve.ts";
+import { startProcesses } from "./processes.ts";
+import { type Among, type Role, roleNames, startNode } from "./serve.ts";
+import { type Begun, reloadFailed, runSibling } from "./sibling.ts";
 import { untilToldToStop } from "./signals.ts";
 
 const program = createProgram();
@@ -29,6 +32,7 @@ program
   });
 
 await program.parseAsync();
+if (cluster.isWorker) process.exit(); // the channel to the primary would keep it alive
 
 function readRoles(list: string): ReadonlySet<Role> {
   const names = list.split(",").map((name) => name.trim());
@@ -41,15 +45,25 @@ function readRoles(list: string): ReadonlySet<Role> {
   return new Set(names as Role[]);
 }
 
-async function run(profile: Extract<Profile, "serve" | "dev">, roles: ReadonlySet<Role>): Promise<number> {
+type LongRunning = Extract<Profile, "serve" | "dev">;
+
+async function run(profile: LongRunning, roles: ReadonlySet<Role>): Promise<number> {
   let log: Log | undefined;
   try {
     const config = loadConfig(process.env, profile);
     log = createLog(config.logLevel);
-    await using node = await startNode(config, roles, log);
-    process.stdout.write(`${JSON.stringify({ event: "postmeter.ready", ports: node.ports })}\n`);
-    if (profile === "dev") process.stdout.write(banner(await openDemo(node.house), node.ports, node.house));
-    const signal = await untilToldToStop(() => reload(node, log as Log));
+    if (cluster.isWorker) {
+      log = log.child({ pid: process.pid });
+      await runSibling((order, among) =>
+        begin(profile, { ...config, ...order.set }, new Set(order.roles), log as Log, among),
+      );
+      return 0;
+    }
+    await using running = await (config.processes > 1
+      ? startProcesses(config, roles, log)
+      : begin(profile, config, roles, log));
+    process.stdout.write(`${JSON.stringify({ event: "postmeter.ready", ports: running.ports })}\n${running.greeting}`);
+    const signal = await untilToldToStop(() => running.reload().catch(reloadFailed(log as Log)));
     log.info({ event: "postmeter.stopping", signal }, "draining");
   } catch (error) {
     return failed(error, log);
@@ -58,8 +72,20 @@ async function run(profile: Extract<Profile, "serve" | "dev">, roles: ReadonlySe
   return 0;
 }
 
-function reload(node: Node, log: Log): void {
-  node.reload().catch((error: Error) => log.error({ event: "tls.reload_failed", reason: error.message }));
+/** One process with these roles. The demo is shown by the one that has the API. */
+async function begin(
+  profile: LongRunning,
+  config: Config,
+  roles: ReadonlySet<Role>,
+  log: Log,
+  among?: Among,
+): Promise<Begun> {
+  await using opened = new AsyncDisposableStack();
+  const node = opened.use(await startNode(config, roles, log, among));
+  const shown = profile === "dev" && among?.silent !== true;
+  const greeting = shown ? banner(await openDemo(node.house), node.ports, node.house) : "";
+  opened.move();
+  return { ...node, greeting, log, registry: node.house.metrics.registry };
 }
 
 /** What an operator can act on goes out as plain lines; the rest is a bug or an outage, and is logged whole. */

@@ -154,7 +154,7 @@ describe("the image", () => {
     expect(JSON.parse(/^ENTRYPOINT (.+)$/m.exec(dockerfile)?.[1] ?? "[]")).toEqual(command);
     expect(dockerfile).toMatch(/^CMD \["serve"\]$/m);
     expect(dockerfile).toMatch(/^USER node$/m);
-    expect(read("src/main.ts")).toMatch(/^#!\/usr\/bin\/env node\n/);
+    expect(read("src/main.ts")).toMatch(/^#!\/usr\/bin\/env -S node /);
   });
 
   test("asks /healthz by a command that parses", () => {
@@ -182,7 +182,7 @@ describe("the compose file", () => {
     const env: Record<string, string> = {
       POSTGRES_PASSWORD: "0123456789abcdef",
       POSTMETER_SECRET: Buffer.alloc(32, 1).toString("base64"),
-      POSTMETER_OPERATOR_KEY: "pm_op_0123456789abcdef",
+      POSTMETER_OPERATOR_KEY: "pm_op_0123456789abcdef0123456789abcdef",
       POSTMETER_UPSTREAM_URL: "smtp://mail.example.com:587?tls=required",
       POSTMETER_HOSTNAME: "smtp.example.com",
     };
