@@ -50,7 +50,7 @@ export const settings = {
   operatorKey: hidden(
     "OPERATOR_KEY",
     is.key,
-    "API key of the operator; required by serve, made at the first start by dev",
+    "API key of the operator, 32 characters or more; required by serve, made at the first start by dev",
   ),
   publicUrl: setting(
     "PUBLIC_URL",
@@ -68,7 +68,11 @@ export const settings = {
   queueLifetimeMs: setting("QUEUE_LIFETIME", is.duration(1000), "after this a message is given up and returned"),
   hostname: setting("HOSTNAME", is.domainName, "name in banner, EHLO, Received and reports; empty: the machine's"),
   systemFrom: setting("SYSTEM_FROM", is.mailbox, "sender of alerts; empty: postmeter@ and the host name"),
-  trustedProxies: setting("TRUSTED_PROXIES", is.networks, "networks whose PROXY line and X-Forwarded-For are believed"),
+  trustedProxies: setting(
+    "TRUSTED_PROXIES",
+    is.networks,
+    "networks whose PROXY header (SMTP; may be left out) and X-Forwarded-For (HTTP) are believed",
+  ),
   maxConnectionsPerClient: setting(
     "MAX_CONNECTIONS_PER_CLIENT",
     is.integer(1, 1_000_000),

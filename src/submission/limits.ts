@@ -11,6 +11,8 @@ export type Limits = Readonly<{
   maxConnections: number;
   /** From the accepted connection to the greeting: PROXY header and TLS handshake. */
   openMs: number;
+  /** How long a trusted proxy may take to begin its PROXY header; one that says nothing by then is greeted as itself. */
+  proxyHeaderMs: number;
   /** Without AUTH, from the greeting on. */
   authenticateMs: number;
   /** From our last reply to the next whole command. */
@@ -32,6 +34,7 @@ export type Limits = Readonly<{
 export const defaultLimits = {
   maxConnections: 10_000,
   openMs: 30_000,
+  proxyHeaderMs: 200,
   authenticateMs: 300_000,
   commandMs: 300_000,
   dataMs: 1_800_000,

@@ -108,34 +108,45 @@ function refuse(socket: Socket, options: ListenerOptions): Promise<undefined> {
   });
 }
 
-async function identify(socket: Socket, { trusted }: ListenerOptions): Promise<Peer | undefined> {
+/**
+ * A trusted peer without a PROXY header (a health check, a program on the proxy's machine) is served as itself, but never
+ * as a client of this machine: a proxy that has lost its header must not open AUTH without TLS.
+ */
+async function identify(socket: Socket, { trusted, limits }: ListenerOptions): Promise<Peer | undefined> {
   const own = { address: plainAddress(socket.remoteAddress ?? ""), port: socket.remotePort ?? 0 };
   if (own.address === "") return undefined;
   if (!trusted(own.address)) return { ...own, proxied: false };
-  const client = await proxied(socket);
+  const client = await proxied(socket, limits.proxyHeaderMs);
   if (client === undefined) return undefined;
   return { address: plainAddress((client ?? own).address), port: (client ?? own).port, proxied: true };
 }
 
-/** Reads the PROXY header and leaves what follows it unread. Undefined when there is none; null: the proxy itself. */
-function proxied(socket: Socket): Promise<{ address: string; port: number } | null | undefined> {
+/**
+ * Reads the PROXY header and leaves what follows it, or what is no header, unread. Undefined when it is malformed; null:
+ * the peer speaks for itself. A server speaks first in SMTP: silence of `waitMs` means that no header comes.
+ */
+function proxied(socket: Socket, waitMs: number): Promise<{ address: string; port: number } | null | undefined> {
   return new Promise((resolve) => {
     let seen = Buffer.alloc(0);
-    const done = (client: { address: string; port: number } | null | undefined) => {
+    const done = (client: { address: string; port: number } | null | undefined, headerBytes = 0) => {
+      clearTimeout(silence);
       socket.off("readable", read);
+      if (seen.length > headerBytes) socket.unshift(seen.subarray(headerBytes));
+      seen = Buffer.alloc(0);
       resolve(client);
     };
+    // What has arrived meanwhile is read first, however busy this process was.
+    const silence = setTimeout(() => setImmediate(() => seen.length === 0 && done(null)), waitMs);
     const read = () => {
       for (let chunk = socket.read(); chunk !== null; chunk = socket.read()) seen = Buffer.concat([seen, chunk]);
       const header = readProxyHeader(seen);
-      if (header.kind === "incomplete") return;
-      if (header.kind === "invalid") return done(undefined);
-      if (seen.length > header.length) socket.unshift(seen.subarray(header.length));
-      done(header.client);
+      if (header.kind === "invalid") done(undefined, seen.length);
+      else if (header.kind === "absent") done(null);
+      else if (header.kind === "header") done(header.client, header.length);
     };
     socket.on("readable", read);
-    socket.once("close", () => done(undefined));
-    socket.once("end", () => done(undefined));
+    socket.once("close", () => done(undefined, seen.length));
+    socket.once("end", () => done(undefined, seen.length));
   });
 }
 

@@ -1,11 +1,13 @@
 /**
  * The PROXY protocol, versions 1 and 2, as HAProxy and load balancers of clouds speak it
- * (https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt). It is read from trusted proxies only, and required of them.
+ * (https://www.haproxy.org/download/3.0/doc/proxy-protocol.txt). It is read from trusted proxies only.
  */
 import { BlockList, isIP } from "node:net";
 
 export type ProxyHeader =
   | Readonly<{ kind: "incomplete" }>
+  /** The peer speaks for itself: these bytes begin no header. */
+  | Readonly<{ kind: "absent" }>
   | Readonly<{ kind: "invalid" }>
   /** `client` is null when the proxy speaks for itself (LOCAL, UNKNOWN). */
   | Readonly<{ kind: "header"; length: number; client: Readonly<{ address: string; port: number }> | null }>;
@@ -14,6 +16,7 @@ const SIGNATURE = Buffer.from("\r\n\r\n\0\r\nQUIT\n", "latin1");
 const V1_MAX = 107;
 const V2_MAX = 1024;
 const incomplete = { kind: "incomplete" } as const;
+const absent = { kind: "absent" } as const;
 const invalid = { kind: "invalid" } as const;
 
 /** @param bytes what has arrived so far. */
@@ -21,7 +24,7 @@ export function readProxyHeader(bytes: Buffer): ProxyHeader {
   const known = Math.min(bytes.length, SIGNATURE.length);
   if (known > 0 && bytes.subarray(0, known).equals(SIGNATURE.subarray(0, known))) return readBinary(bytes);
   const start = bytes.toString("latin1", 0, 6);
-  if (!"PROXY ".startsWith(start)) return invalid;
+  if (!"PROXY ".startsWith(start)) return absent;
   const end = bytes.indexOf("\r\n");
   if (end < 0) return bytes.length >= V1_MAX ? invalid : incomplete;
   return end + 2 > V1_MAX ? invalid : readText(bytes.toString("latin1", 0, end), end + 2);

@@ -49,7 +49,6 @@ describe("the PROXY header", () => {
   });
 
   test.each([
-    "EHLO client.example\r\n",
     "PROXY TCP4 300.0.2.1 198.51.100.1 1 2\r\n",
     "PROXY TCP4 2001:db8::1 2001:db8::2 1 2\r\n",
     "PROXY TCP4 192.0.2.1 198.51.100.1 70000 2\r\n",
@@ -61,6 +60,10 @@ describe("the PROXY header", () => {
     binary(1, 0x11, v4.subarray(0, 4)).toString("latin1"),
   ])("%j is none", (text) => {
     expect(readProxyHeader(Buffer.from(text, "latin1"))).toEqual({ kind: "invalid" });
+  });
+
+  test.each(["EHLO client.example\r\n", "\r\n\r\nEHLO", "\x16\x03\x01\x02", "PROXZ", "x"])("%j begins none", (text) => {
+    expect(readProxyHeader(Buffer.from(text, "latin1"))).toEqual({ kind: "absent" });
   });
 
   test("a part of a good one is incomplete, never invalid", () => {
@@ -85,7 +88,7 @@ describe("the PROXY header", () => {
 });
 
 describe("behind a trusted proxy", () => {
-  const behind = { config: { trustedProxies: ["127.0.0.0/8"] } };
+  const behind = { config: { trustedProxies: ["127.0.0.0/8"] }, limits: { proxyHeaderMs: 60_000 } };
 
   test("the client is who the proxy says, on both ports, and never on this machine", async () => {
     const house = await startHouse(behind);
@@ -125,15 +128,37 @@ describe("behind a trusted proxy", () => {
     client.destroy();
   });
 
-  test("who sends no header gets no session", async () => {
-    const house = await startHouse(behind);
-    const client = await Client.connect(house.submission.ports.submission);
-    client.write("EHLO client.example\r\n");
-    expect(await client.end()).toBe("");
+  test("a proxy without a header is served as itself, on both ports, but gets no AUTH without TLS", async () => {
+    const house = await startHouse({ ...behind, limits: { proxyHeaderMs: 20 } });
+    const { submission, submissions } = house.submission.ports;
+    const silent = await Client.connect(submission);
+    expect((await silent.reply())[0]).toMatch(/^220/);
+    expect(await silent.command("EHLO client.example")).not.toContain("AUTH");
+    expect(await silent.command(`AUTH PLAIN ${plain("app", "secret")}`)).toMatch(/^530 5\.7\.0 Must issue a STARTTLS/);
+    const hasty = await Client.connect(submission);
+    hasty.write("EHLO client.example\r\n");
+    expect((await hasty.reply())[0]).toMatch(/^220/);
+    expect((await hasty.reply())[0]).toMatch(/^250/);
+    const secure = await Client.connectSecure(submissions as number);
+    expect((await secure.reply())[0]).toMatch(/^220/);
+    await secure.command("EHLO client.example");
+    await secure.command(`AUTH PLAIN ${plain("app", "wrong")}`);
+    expect(house.lines.findLast((line) => line.event === "auth.failed")).toMatchObject({ client: "127.0.0.1" });
+    for (const client of [silent, hasty, secure]) client.destroy();
   });
 
+  test.each(["PROXY TCP4 300.0.2.1 198.51.100.1 1 2\r\n", `PROXY ${"x".repeat(200)}`])(
+    "a malformed header (%j) gets no session",
+    async (header) => {
+      const house = await startHouse(behind);
+      const client = await Client.connect(house.submission.ports.submission);
+      client.write(header);
+      expect(await client.end()).toBe("");
+    },
+  );
+
   test("shares are those of the clients, not of the proxy", async () => {
-    const house = await startHouse({ config: { ...behind.config, maxConnectionsPerClient: 1 } });
+    const house = await startHouse({ ...behind, config: { ...behind.config, maxConnectionsPerClient: 1 } });
     const open = async (address: string) => {
       const client = await Client.connect(house.submission.ports.submission);
       client.write(`PROXY TCP4 ${address} 198.51.100.1 1 25\r\n`);
