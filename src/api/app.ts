@@ -1,15 +1,13 @@
 /** The HTTP door as one application, without a socket: requests in, answers out. */
 
 import { readFileSync } from "node:fs";
-import type { HttpBindings } from "@hono/node-server";
 import { OpenAPIHono } from "@hono/zod-openapi";
-import type { Context, MiddlewareHandler } from "hono";
-import { authenticate, callerOf } from "./access.ts";
-import { networks, originOf } from "./client-address.ts";
+import type { MiddlewareHandler } from "hono";
 import type { Deps } from "./deps.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { createEndpoints } from "./endpoints.ts";
 import { metricsAnswer, mountHealth } from "./health.ts";
+import { createDoorkeeper, type Doorkeeper } from "./identify.ts";
 import { type Env, mount } from "./mount.ts";
 import { openApiDocument, registerSecurity } from "./openapi.ts";
 import { mountPages } from "./pages.ts";
@@ -24,11 +22,12 @@ export function createApp(deps: Deps, draining: () => boolean = () => false): Ap
   app.use(logRequests(deps), setSecurityHeaders(), onlyErrors);
   registerSecurity(app);
   const endpoints = createEndpoints(deps);
-  for (const endpoint of endpoints) mount(app, deps, endpoint);
+  const doorkeeper = createDoorkeeper(deps);
+  for (const endpoint of endpoints) mount(app, deps, doorkeeper, endpoint);
   mountHealth(app, { ...deps, draining });
   mountDocument(app);
   mountPages(app);
-  if (deps.config.metricsPort === 0) mountMetrics(app, deps);
+  if (deps.config.metricsPort === 0) mountMetrics(app, deps, doorkeeper);
   answerFailures(app, deps);
   answerUnknown(app);
   return { app, endpoints };
@@ -44,27 +43,15 @@ function mountDocument(app: OpenAPIHono<Env>): void {
   });
 }
 
-function mountMetrics(app: OpenAPIHono<Env>, deps: Deps): void {
-  const trusted = networks(deps.config.trustedProxies);
+function mountMetrics(app: OpenAPIHono<Env>, deps: Deps, doorkeeper: Doorkeeper): void {
   app.get("/metrics", async (c) => {
     c.set("route", "/metrics");
-    if (!fromHere(c, trusted)) {
-      const principal = await authenticate(c.req.header("authorization"), deps.authenticator.key);
-      c.set("caller", callerOf(principal));
+    if (!doorkeeper.origin(c).loopback) {
+      const principal = await doorkeeper.identify(c);
       if (principal.kind !== "operator") throw new Problem("forbidden", "Only the operator may read the metrics.");
     }
     return metricsAnswer(deps);
   });
-}
-
-function fromHere(c: Context<Env>, trusted: ReturnType<typeof networks>): boolean {
-  const { incoming } = (c.env ?? {}) as Partial<HttpBindings>;
-  const address = incoming?.socket.remoteAddress ?? "";
-  const forwardedFor = c.req.header("x-forwarded-for");
-  const forwarded = ["forwarded", "via", "x-real-ip", "x-forwarded-host"].some(
-    (name) => c.req.header(name) !== undefined,
-  );
-  return originOf(address, forwardedFor, forwarded, trusted).loopback;
 }
 
 /** Hono answers what is thrown only when it is an Error. */

@@ -19,6 +19,8 @@ export type Deps = Readonly<{
   log: Log;
   keyring: Keyring;
   metrics: Metrics;
+  /** The text of /metrics where this process is one of several; else that of `metrics`. */
+  scrape?: () => Promise<string>;
   config: ApiConfig;
   authenticator: Pick<Authenticator, "key" | "forget">;
   /** Tells the gate what the rows of an account say now. */

@@ -8,7 +8,7 @@ import { Hono } from "hono";
 import type { Deps } from "./deps.ts";
 import type { Env } from "./mount.ts";
 
-export type Health = Pick<Deps, "ready" | "metrics"> & Readonly<{ draining(): boolean }>;
+export type Health = Pick<Deps, "ready" | "metrics" | "scrape"> & Readonly<{ draining(): boolean }>;
 
 /** Adds /healthz and /readyz. */
 export function mountHealth(app: Hono<Env>, { ready, draining }: Health): void {
@@ -26,9 +26,11 @@ export function mountHealth(app: Hono<Env>, { ready, draining }: Health): void {
   });
 }
 
-export async function metricsAnswer({ metrics }: Pick<Deps, "metrics">): Promise<Response> {
+export async function metricsAnswer({ metrics, scrape }: Pick<Deps, "metrics" | "scrape">): Promise<Response> {
   const { registry } = metrics;
-  return new Response(await registry.metrics(), { headers: { "Content-Type": registry.contentType } });
+  return new Response(await (scrape === undefined ? registry.metrics() : scrape()), {
+    headers: { "Content-Type": registry.contentType },
+  });
 }
 
 /** The application of a metrics port of its own; not `open`: only what anybody may know. */

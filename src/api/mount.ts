@@ -11,11 +11,12 @@ import type { Principal } from "../accounts/principal.ts";
 import type { Db } from "../platform/database.ts";
 import { notFound } from "../platform/errors.ts";
 import type { AccountId } from "../platform/ids.ts";
-import { accountOf, authenticate, callerOf, permit } from "./access.ts";
+import { accountOf, permit } from "./access.ts";
 import type { Deps } from "./deps.ts";
 import type { Answer, Call, Definition, Endpoint } from "./endpoint.ts";
 import { etagOf } from "./etag.ts";
 import { hashRequest, once, type Rendered, readKey } from "./idempotency.ts";
+import type { Doorkeeper } from "./identify.ts";
 import { describe } from "./openapi.ts";
 import { Problem, problemBody, problemOf } from "./problem.ts";
 import { readJson } from "./request-body.ts";
@@ -24,13 +25,12 @@ import { read } from "./validate.ts";
 export type Variables = { instance: string; route?: string; caller?: string; account?: string | undefined };
 export type Env = { Variables: Variables };
 
-export function mount(app: OpenAPIHono<Env>, deps: Deps, endpoint: Endpoint): void {
+export function mount(app: OpenAPIHono<Env>, deps: Deps, doorkeeper: Doorkeeper, endpoint: Endpoint): void {
   const { definition } = endpoint;
   app.openAPIRegistry.registerPath(describe(definition));
   app.on(definition.method.toUpperCase(), definition.path.replaceAll(/\{(\w+)\}/g, ":$1"), async (c) => {
     c.set("route", definition.path);
-    const caller = await authenticate(c.req.header("authorization"), deps.authenticator.key);
-    c.set("caller", callerOf(caller));
+    const caller = await doorkeeper.identify(c);
     const account = c.req.header("postmeter-account");
     const principal = account === undefined ? caller : await actFor(deps.db, caller, account, deps.clock);
     c.set("account", accountOf(principal));

@@ -32,6 +32,7 @@ const refusals: Record<number, string> = {
   413: "The body is too large.",
   415: "The body is not application/json.",
   422: "A member is wrong; `errors` points at each.",
+  429: "Too many wrong keys from this network; wait for Retry-After.",
   503: "`unavailable`: nothing was changed, try again. `unconfirmed`: it may have been done; read before trying again.",
 };
 
@@ -85,7 +86,7 @@ function responsesOf(definition: Definition): RouteConfig["responses"] {
     ...Object.fromEntries(Object.keys(also ?? {}).map((type) => [type, { schema: z.string() }])),
   };
   const codes = [
-    ...[401, 403, 404, 422, 503],
+    ...[401, 403, 404, 422, 429, 503],
     ...(body ? [400, 413, 415] : []),
     ...(takesIfMatch(definition) ? [412] : []),
     ...(method !== "get" && params ? [409] : []),

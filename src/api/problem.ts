@@ -25,6 +25,7 @@ const kinds = {
   "idempotency-mismatch": [422, "The key was used with another request"],
   "quota-subaccount": [429, "The monthly limit of the subaccount is reached"],
   "quota-master": [429, "Sending is paused for this account"],
+  "too-many-failures": [429, "Too many wrong keys"],
   internal: [500, "Something went wrong on our side"],
   unavailable: [503, "Try again later"],
   unconfirmed: [503, "Nobody knows whether it was done"],

@@ -29,7 +29,7 @@ export async function startApi(deps: Deps): Promise<ApiServer> {
   const { httpHost, httpPort, metricsPort } = deps.config;
   const { app } = createApp(deps, () => draining);
   const server = await listen(app.fetch, httpHost, httpPort);
-  const metrics = createMetricsApp({ ready: deps.ready, metrics: deps.metrics, draining: () => draining });
+  const metrics = createMetricsApp({ ...deps, draining: () => draining });
   const metricsServer =
     metricsPort === 0
       ? undefined
@@ -55,7 +55,7 @@ export async function startApi(deps: Deps): Promise<ApiServer> {
 }
 
 /** For a node without the API: whether it is alive and well, on the metrics port or, where none is set, the API's. */
-export async function startMonitoring(deps: Pick<Deps, "ready" | "metrics" | "config">): Promise<ApiServer> {
+export async function startMonitoring(deps: Pick<Deps, "ready" | "metrics" | "scrape" | "config">): Promise<ApiServer> {
   let draining = false;
   const { httpHost, httpPort, metricsPort } = deps.config;
   const own = metricsPort !== 0;

@@ -31,7 +31,7 @@ const flags = manifest.scripts.postmeter.split(" ").filter((word) => word.starts
 const main = join(root, "src", "main.ts");
 /** As much memory for pages and log as a small server would be given; durability is not touched. */
 const postgresSettings = ["shared_buffers=256MB", "max_wal_size=2GB"];
-const operatorKey = "pm_op_bench_0123456789abcdef";
+const operatorKey = "pm_op_bench_0123456789abcdef0123456789";
 const startTimeoutMs = 60_000;
 
 export async function startRelay(order: RelayOrder): Promise<Target | Absent> {

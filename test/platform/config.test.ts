@@ -15,7 +15,7 @@ afterEach(() => rmSync(dataDir, { recursive: true, force: true }));
 const secret = Buffer.alloc(32, 7).toString("base64");
 const served = {
   POSTMETER_UPSTREAM_URL: "capture:",
-  POSTMETER_OPERATOR_KEY: "pm_op_12345678",
+  POSTMETER_OPERATOR_KEY: "pm_op_1234567890123456789012345678",
   POSTMETER_SECRET: secret,
 };
 
@@ -122,6 +122,15 @@ describe("refusals", () => {
     const found = problems({}, "serve").join("\n");
     for (const variable of Object.keys(served)) expect(found).toContain(`${variable}: required`);
     expect(problems(served, "serve")).toEqual([]);
+  });
+
+  test("serve takes no operator key that can be guessed; a short one stops nobody from trying dev", () => {
+    const short = { ...served, POSTMETER_OPERATOR_KEY: "x".repeat(31) };
+    expect(problems(short, "serve")).toEqual([
+      expect.stringMatching(/^POSTMETER_OPERATOR_KEY: must have at least 32 characters/),
+    ]);
+    expect(problems({ ...short, POSTMETER_OPERATOR_KEY: "x".repeat(32) }, "serve")).toEqual([]);
+    expect(problems(short, "dev")).toEqual([]);
   });
 
   test("a certificate without its key, and two servers on one port, are refused", () => {
