@@ -22,7 +22,10 @@ begin
                         when l.failures >= 4 then t + interval '5 minutes' end,
     expires_at = case when l.expires_at <= t or l.locked_until is null then t + interval '5 minutes' else l.expires_at end
   returning l.failures, l.locked_until into v_failures, v_until;
-  if v_failures = 5 then
+  -- Every process has to know of a first failure: the success that forgets it may come to another one.
+  if v_failures = 1 then
+    perform pg_notify('postmeter_account', 'failure:' || encode(p_key, 'hex'));
+  elsif v_failures = 5 then
     perform pg_notify('postmeter_account', 'lockout:' || encode(p_key, 'hex') || ':' || floor(extract(epoch from v_until) * 1000)::bigint);
   end if;
   return v_until;

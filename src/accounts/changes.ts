@@ -14,13 +14,15 @@ export type Change =
   | Readonly<{ kind: "domain"; name: string }>
   /** `key`: hexadecimal; `until`: milliseconds since 1970. */
   | Readonly<{ kind: "lockout"; key: string; until: number }>
+  /** The first failed log-in of a user name and network; `key` as above. */
+  | Readonly<{ kind: "failure"; key: string }>
   /** Something may have been missed. */
   | Readonly<{ kind: "everything" }>;
 
 export type AccountChanges = AsyncDisposable &
   Readonly<{
     heard(): boolean;
-    /** Counts changes and gaps: what was read at another count may be old. */
+    /** Counts changes of accounts and gaps: what was read at another count may be old. */
     count(): number;
     subscribe(hear: (change: Change) => void): void;
     /** Lets the subscribers of this process know at once. */
@@ -38,7 +40,7 @@ export async function listenForChanges({ url, log, heartbeatMs = 5000 }: ListenO
   let timer: NodeJS.Timeout | undefined;
 
   const tell = (change: Change) => {
-    count++;
+    if (!isAboutLogins(change)) count++;
     for (const hear of subscribers) hear(change);
   };
 
@@ -109,6 +111,11 @@ export async function listenForChanges({ url, log, heartbeatMs = 5000 }: ListenO
   };
 }
 
+/** No row of an account has changed. These may come as fast as someone guesses passwords. */
+export function isAboutLogins(change: Change): boolean {
+  return change.kind === "failure" || change.kind === "lockout";
+}
+
 /** Undefined for what a newer program may say. */
 export function parseChange(payload: string): Change | undefined {
   const [kind, first = "", second = ""] = payload.split(":");
@@ -120,6 +127,8 @@ export function parseChange(payload: string): Change | undefined {
       return { kind, id: first };
     case "domain":
       return { kind, name: first };
+    case "failure":
+      return { kind, key: first };
     case "lockout":
       return { kind, key: first, until: Number(second) };
     default:

@@ -2,8 +2,9 @@
  * After five failed logins of one user name from one client network nobody logs in from there under that name for five
  * minutes, with the right password neither. Other networks are not concerned.
  *
- * Invariant: failures are counted in Postgres, for all processes; a lock is known to each process without asking while
- * changes are heard. A lock costs memory and no statement; a failure costs one statement.
+ * Invariant: failures are counted in Postgres, for all processes, and a success forgets them, whichever process counted
+ * them. A lock, and that there are failures to forget, is known to each process without asking while changes are heard.
+ * A lock costs memory and no statement; a failure costs one, and a success one only after failures.
  * On failure of the database: throws; nobody is let in on a guess.
  */
 import { isIPv4, isIPv6 } from "node:net";
@@ -20,12 +21,13 @@ export type Lockout = Readonly<{
   locked(key: string): Promise<boolean>;
   /** Counts a failure. True when it is locked now. */
   failed(key: string): Promise<boolean>;
-  /** Forgets the failures that this process has counted. */
+  /** Forgets the failures before it. */
   succeeded(key: string): Promise<void>;
 }>;
 
 const MAX_LOCKS = 50_000;
 const MAX_FAILURES = 10_000;
+const MAX_ROWS = MAX_LOCKS + MAX_FAILURES;
 
 type LockoutOptions = Readonly<{ db: Db; keyring: Keyring; clock: Clock; changes: AccountChanges; log: Log }>;
 
@@ -34,26 +36,40 @@ export function createLockout({ db, keyring, clock, changes, log }: LockoutOptio
   const failures = new Set<string>();
   /** The locks in memory are all there are. */
   let complete = false;
+  /** So are the failures. */
+  let allFailures = false;
 
   const remember = (key: string, until: number) => {
     if (locks.size >= MAX_LOCKS) for (const [old, end] of locks) if (end <= clock.now().getTime()) locks.delete(old);
     if (locks.size < MAX_LOCKS) locks.set(key, until);
     else complete = false;
   };
+  const noteFailure = (key: string) => {
+    if (failures.size < MAX_FAILURES) failures.add(key);
+    else allFailures = false;
+  };
   let gaps = 0;
   const reload = async () => {
     const mine = ++gaps;
     locks.clear();
+    failures.clear();
     complete = false;
+    allFailures = false;
     if (!changes.heard()) return;
-    const rows = await readLocks(db);
-    for (const { key, locked_until } of rows) remember(key.toString("hex"), locked_until.getTime());
-    if (mine === gaps) complete = rows.length < MAX_LOCKS;
+    const rows = await readRows(db);
+    if (mine !== gaps) return;
+    complete = rows.length < MAX_ROWS;
+    allFailures = complete;
+    for (const { key, locked_until: until } of rows) {
+      if (until === null) noteFailure(key.toString("hex"));
+      else remember(key.toString("hex"), until.getTime());
+    }
   };
   const reloadSoon = () =>
     queueMicrotask(() => void reload().catch((error) => log.warn({ event: "accounts.locks_unread", err: error })));
   changes.subscribe((change) => {
     if (change.kind === "lockout") remember(change.key, change.until);
+    else if (change.kind === "failure") noteFailure(change.key);
     else if (change.kind === "everything") reloadSoon();
   });
   reloadSoon();
@@ -72,23 +88,23 @@ export function createLockout({ db, keyring, clock, changes, log }: LockoutOptio
       return rows.length > 0;
     },
     async failed(key) {
-      if (failures.size >= MAX_FAILURES) failures.clear();
-      failures.add(key);
+      noteFailure(key);
       const { rows } = await sql<{ until: Date | null }>`select auth_failed(${bytes(key)}) as until`.execute(db);
       const until = rows[0]?.until ?? null;
       if (until !== null) remember(key, until.getTime());
       return until !== null;
     },
     async succeeded(key) {
-      if (failures.delete(key))
+      if (failures.delete(key) || !allFailures || !changes.heard())
         await sql`delete from lockout where key = ${bytes(key)} and locked_until is null`.execute(db);
     },
   };
 }
 
-async function readLocks(db: Db): Promise<{ key: Buffer; locked_until: Date }[]> {
-  const { rows } = await sql<{ key: Buffer; locked_until: Date }>`
-    select key, locked_until from lockout where locked_until > pm_now() limit ${sql.lit(MAX_LOCKS)}`.execute(db);
+/** All that still count. */
+async function readRows(db: Db): Promise<{ key: Buffer; locked_until: Date | null }[]> {
+  const { rows } = await sql<{ key: Buffer; locked_until: Date | null }>`
+    select key, locked_until from lockout where expires_at > pm_now() limit ${sql.lit(MAX_ROWS)}`.execute(db);
   return rows;
 }
 

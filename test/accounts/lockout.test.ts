@@ -40,6 +40,11 @@ async function fail(process: typeof one, username: string, address: string) {
   const answer = await process.smtp(username, "wrong", address);
   return answer.kind === "denied" ? [answer.kind, answer.locked] : [answer.kind];
 }
+async function failuresOf(username: string, address: string): Promise<number> {
+  const key = make.keyring.hash(`lockout ${address} ${username.toLowerCase()}`).subarray(0, 16);
+  const { rows } = await sql<{ failures: number }>`select failures from lockout where key = ${key}`.execute(db);
+  return rows[0]?.failures ?? 0;
+}
 const waiting = (check: () => Promise<void>) => vi.waitFor(check, { timeout: 5000, interval: 5 });
 
 test("after the fifth failure nobody logs in under that name from there, with the right password neither", async () => {
@@ -102,6 +107,32 @@ test("the right password forgets the failures before it", async () => {
   for (let i = 0; i < 4; i++) await fail(one, shop.username, "192.0.2.9");
   await one.smtp(shop.username, shop.password, "192.0.2.9");
   for (let i = 0; i < 4; i++) expect(await fail(one, shop.username, "192.0.2.9")).toEqual(FAIL);
+});
+
+test("the right password forgets failures that other processes have counted, before this one ran and since", async () => {
+  const shop = await make.subaccount(acme);
+  for (let i = 0; i < 4; i++) await fail(one, shop.username, "192.0.2.13");
+  const late = await startProcess();
+  for (let round = 0; round < 2; round++) {
+    for (const process of [late, two]) {
+      await waiting(async () => {
+        expect(await process.smtp(shop.username, shop.password, "192.0.2.13")).toMatchObject({ kind: "sending" });
+        expect(await failuresOf(shop.username, "192.0.2.13")).toBe(0);
+      });
+      for (let i = 0; i < 4; i++) expect(await fail(one, shop.username, "192.0.2.13")).toEqual(FAIL);
+    }
+  }
+});
+
+test("a success without failures before it costs no statement", async () => {
+  const shop = await make.subaccount(acme);
+  const logIn = () => two.smtp(shop.username, shop.password, "192.0.2.14");
+  await logIn();
+  await waiting(async () => {
+    const before = two.statements();
+    expect(await logIn()).toMatchObject({ kind: "sending" });
+    expect(two.statements()).toBe(before);
+  });
 });
 
 test("an attack on a locked name costs no statement", async () => {

@@ -1,9 +1,9 @@
 /** The cache of the hot path, with a played database and clock. */
 import { expect, test } from "vitest";
 import type { Change } from "../../src/accounts/changes.ts";
-import { createRecent } from "../../src/accounts/recent.ts";
+import { createRecent, type RecentOptions } from "../../src/accounts/recent.ts";
 
-function played(options: { ttlMs?: number; max?: number } = {}) {
+function played(options: Partial<RecentOptions<string>> = {}) {
   const hearers: ((change: Change) => void)[] = [];
   const state = { heard: true, count: 0, nowMs: 0, reads: 0, value: "first" as string | undefined };
   const changes = {
@@ -52,6 +52,22 @@ test("what is not there is not kept", async () => {
   await recent.get("a");
   await recent.get("a");
   expect(state.reads).toBe(2);
+});
+
+test("guessed passwords go through no cache: they may come fast, and concern no row", async () => {
+  let asked = 0;
+  const { recent, tell } = played({
+    concerns: () => {
+      asked += 1;
+      return false;
+    },
+  });
+  await recent.get("a");
+  tell({ kind: "failure", key: "00" });
+  tell({ kind: "lockout", key: "00", until: 0 });
+  expect(asked).toBe(0);
+  tell({ kind: "domain", name: "a.example" });
+  expect(asked).toBe(1);
 });
 
 test("a change drops what it concerns, and nothing else", async () => {
