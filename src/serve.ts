@@ -16,6 +16,7 @@ import { baseUrl, type Config } from "./platform/config.ts";
 import { freshClient } from "./platform/database.ts";
 import type { AccountId } from "./platform/ids.ts";
 import type { Log } from "./platform/log.ts";
+import type { Metrics } from "./platform/metrics.ts";
 import { openTls, type Tls } from "./platform/tls.ts";
 import { publishAccount } from "./quota/publish.ts";
 import { createReadiness } from "./readiness.ts";
@@ -32,20 +33,28 @@ export type Ports = Readonly<{ submission?: number; submissions?: number; http?:
 
 export type Node = AsyncDisposable & Readonly<{ ports: Ports; house: House; reload(): Promise<void> }>;
 
+/** What other processes of this node do for it. */
+export type Among = Readonly<{
+  /** The text of /metrics, of all processes. */
+  scrape?: (own: Metrics["registry"]) => Promise<string>;
+  /** One of them answers on the HTTP port. */
+  silent?: boolean;
+}>;
+
 /** Together under the 30 s that a node may take to end. */
 const DOORS_MS = 12_000;
 const DELIVERIES_MS = 8_000;
 const JOBS_MS = 2_000;
 
 /** Resolves when all its ports listen. On failure everything that was opened is closed again. */
-export async function startNode(config: Config, roles: ReadonlySet<Role>, log: Log): Promise<Node> {
+export async function startNode(config: Config, roles: ReadonlySet<Role>, log: Log, among: Among = {}): Promise<Node> {
   await using opened = new AsyncDisposableStack();
   const house = await openHouse(config, log, opened);
   const tls = roles.has("submission") ? await openCertificate(config, log) : undefined;
   const delivery = roles.has("delivery") ? opened.use(startOutbound(house)) : undefined;
   const submission = tls === undefined ? undefined : opened.use(await startInbound(house, tls, delivery, opened));
-  const api = opened.use(await startDoorForPrograms(house, roles.has("api")));
-  const links = publicUrl(config, api.port);
+  const api = among.silent ? undefined : opened.use(await startDoorForPrograms(house, roles.has("api"), among));
+  const links = publicUrl(config, api?.port);
   const jobs = roles.has("jobs") ? opened.use(await startHousekeeping(house, links)) : undefined;
   if (jobs !== undefined) opened.use(startSampling(house));
   const stack = opened.move();
@@ -54,15 +63,15 @@ export async function startNode(config: Config, roles: ReadonlySet<Role>, log: L
     ports: {
       ...(submission && { submission: submission.ports.submission }),
       ...(submission?.ports.submissions && { submissions: submission.ports.submissions }),
-      ...(api.port && { http: api.port }),
-      ...(api.metricsPort && { metrics: api.metricsPort }),
+      ...(api?.port && { http: api.port }),
+      ...(api?.metricsPort && { metrics: api.metricsPort }),
     },
     async reload() {
       await tls?.reload();
       log.info({ event: "tls.reloaded", expires: tls?.expiresAt() }, "certificate read again");
     },
     async [Symbol.asyncDispose]() {
-      await Promise.all([atMost(api.drain(), DOORS_MS), submission?.drain(DOORS_MS)]);
+      await Promise.all([atMost(api?.drain(), DOORS_MS), submission?.drain(DOORS_MS)]);
       await delivery?.drain(DELIVERIES_MS);
       await atMost(jobs?.[Symbol.asyncDispose](), JOBS_MS);
       await stack.disposeAsync();
@@ -138,11 +147,12 @@ async function startInbound(house: House, tls: Tls, delivery: Delivery | undefin
 }
 
 /** Without the role it only says whether the node is alive and well. */
-function startDoorForPrograms(house: House, whole: boolean): Promise<ApiServer> {
+function startDoorForPrograms(house: House, whole: boolean, { scrape }: Among): Promise<ApiServer> {
   const { answering, clock, log, keyring, metrics, config, authenticator, gate } = house;
   const { db } = answering;
   const ready = createReadiness(db, clock);
-  if (!whole) return startMonitoring({ config, metrics, ready });
+  const counts = scrape === undefined ? {} : { scrape: () => scrape(metrics.registry) };
+  if (!whole) return startMonitoring({ config, metrics, ready, ...counts });
   return startApi({
     db,
     clock,
@@ -153,5 +163,6 @@ function startDoorForPrograms(house: House, whole: boolean): Promise<ApiServer> 
     authenticator,
     publish: (accountId: AccountId) => publishAccount(db, gate, accountId),
     ready,
+    ...counts,
   });
 }

@@ -11,10 +11,14 @@ export function untilToldToStop(reload: () => void): Promise<NodeJS.Signals> {
   const stop = (signal: NodeJS.Signals) => {
     if (told) process.exit(1);
     told = true;
-    setTimeout(() => process.exit(0), DRAIN_MS).unref();
+    cutAfterDrain();
     resolve(signal);
   };
   process.on("SIGTERM", stop);
   process.on("SIGINT", stop);
   return promise;
+}
+
+export function cutAfterDrain(): void {
+  setTimeout(() => process.exit(0), DRAIN_MS).unref();
 }

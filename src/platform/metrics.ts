@@ -11,8 +11,8 @@ export function createMetrics() {
   const registers = [registry];
   const counter = <Label extends string = never>(name: string, help: string, labelNames: readonly Label[] = []) =>
     new Counter<Label>({ name: `postmeter_${name}`, help, labelNames: [...labelNames], registers });
-  const gauge = <Label extends string = never>(name: string, help: string, labelNames: readonly Label[] = []) =>
-    new Gauge<Label>({ name: `postmeter_${name}`, help, labelNames: [...labelNames], registers });
+  const gauge = (name: string, help: string, aggregator: "sum" | "max" = "sum") =>
+    new Gauge({ name: `postmeter_${name}`, help, aggregator, registers });
   const histogram = (name: string, help: string, buckets: number[]) =>
     new Histogram({ name: `postmeter_${name}`, help, buckets, registers });
   return {
@@ -33,7 +33,8 @@ type MakeCounter = <Label extends string = never>(
   help: string,
   labels?: readonly Label[],
 ) => Counter<Label>;
-type MakeGauge = <Label extends string = never>(name: string, help: string, labels?: readonly Label[]) => Gauge<Label>;
+/** `aggregator`: how the values of several processes become one. */
+type MakeGauge = (name: string, help: string, aggregator?: "sum" | "max") => Gauge;
 type MakeHistogram = (name: string, help: string, buckets: number[]) => Histogram;
 
 function submission(counter: MakeCounter, gauge: MakeGauge) {
@@ -53,7 +54,7 @@ function quota(counter: MakeCounter, gauge: MakeGauge, histogram: MakeHistogram)
     gateSeconds: histogram("gate_seconds", "Time of one quota decision at the gate.", latency),
     gateCold: counter("gate_cold_total", "Decisions that found no counter and filled it."),
     gateConfirmed: counter("gate_confirmed_total", "Refusals of the gate by what the rows said.", ["result"]),
-    gateBreakerOpen: gauge("gate_breaker_open", "1 while the gate does without Redis."),
+    gateBreakerOpen: gauge("gate_breaker_open", "1 while the gate does without Redis.", "max"),
     drift: gauge("quota_drift_units", "Greatest lasting difference between Redis and the usage rows."),
   };
 }
@@ -69,6 +70,6 @@ function delivery(counter: MakeCounter, gauge: MakeGauge, histogram: MakeHistogr
     queueDepth: gauge("queue_messages", "Messages with work left."),
     queueOldestSeconds: gauge("queue_oldest_seconds", "Age of the oldest message with work left."),
     deliverySlots: gauge("delivery_slots_busy", "Attempts under way."),
-    routeBreakerOpen: gauge("route_breakers_open", "Routes that are left alone for a while."),
+    routeBreakerOpen: gauge("route_breakers_open", "Routes that are left alone for a while.", "max"),
   };
 }
