@@ -1,11 +1,13 @@
 /** Thresholds told by mail: once each, by system mail that goes through our own spool into the built-in mailbox. */
-import { beforeAll, expect, test } from "vitest";
+import { beforeAll, expect, test, vi } from "vitest";
 import { openDatabase } from "../../src/platform/database.ts";
 import { quiet } from "../support/arrivals.ts";
 import { createDatabase } from "../support/database.ts";
 import { testRedis } from "../support/redis.ts";
 import { createTenant, eventually, type Relay, startRelay, type Tenant } from "../support/relay.ts";
 import { startLoad } from "../support/sessions.ts";
+
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 120_000 });
 
 const redis = await testRedis();
 const databaseUrl = await createDatabase();

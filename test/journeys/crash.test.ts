@@ -9,7 +9,7 @@ test("a relay that is killed under load and started again has lost nothing and c
   let relay: Relay | undefined = scene.relay;
   const tenant = await createTenant(scene.relay, { limit: null });
   const ports = () => (relay === undefined ? [] : [relay.ports.submission]);
-  const load = scene.load(tenant, { ports, sessions: 20, units: (n) => 1 + (n % 3) });
+  const load = scene.load(tenant, { ports, sessions: 20, units: (n) => 1 + (n % 3), pauseMs: 10 });
   for (let kills = 0; kills < 2; kills++) {
     await load.more(150, "accepted");
     const killed: Relay = relay;

@@ -5,12 +5,14 @@ import { connect as connectPlain } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect } from "node:tls";
-import { afterAll, expect, test } from "vitest";
+import { afterAll, expect, test, vi } from "vitest";
 import { makeCertificate } from "../../src/platform/tls-self-signed.ts";
 import { openConnection } from "../bench/connection.ts";
 import { createDatabase } from "../support/database.ts";
 import { createTenant, eventually, makeHome, program, startRelay } from "../support/relay.ts";
 import { makeLetter, readers, sendLetter, startLoad } from "../support/sessions.ts";
+
+vi.setConfig({ testTimeout: 180_000 });
 
 const folder = mkdtempSync(join(tmpdir(), "postmeter-certificates-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -105,4 +107,4 @@ test("a second instance on one data folder is refused in one line; the books of 
   expect(await relay.stop()).toBe(0);
   const offline = await run(["ledger", "verify", "--json"], env);
   expect(offline).toMatchObject({ code: 0 });
-}, 60_000);
+});

@@ -1,4 +1,5 @@
 /** One stage for a journey: a database, a Redis, a played upstream, and the program between them. */
+import { vi } from "vitest";
 import { openDatabase } from "../../src/platform/database.ts";
 import { quiet, receivedBy } from "../support/arrivals.ts";
 import { type Audit, audit } from "../support/conservation.ts";
@@ -7,6 +8,9 @@ import { type TestRedis, testRedis } from "../support/redis.ts";
 import { type Relay, type RelayOptions, startRelay, type Tenant } from "../support/relay.ts";
 import { type Load, type LoadOptions, startLoad } from "../support/sessions.ts";
 import { type Script, startUpstream, type Upstream } from "../support/upstream.ts";
+
+/** Many programs on a machine that may be busy: time ends only what would fail anyway. */
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 120_000 });
 
 export type SceneOptions = Readonly<{
   withRedis?: boolean; // true unless told
@@ -41,7 +45,7 @@ export async function openScene(told: SceneOptions = {}) {
   const relay = await startRelay(options);
   /** Another node, or the same one again. */
   const startAgain = (more: Partial<RelayOptions> = {}): Promise<Relay> =>
-    startRelay({ ...options, home: relay.home, ...more });
+    startRelay({ ...options, home: relay.home, ...more, env: { ...options.env, ...more.env } });
   const masters = new Map<string, Tenant>();
   const checked = new Set<string>();
   const loads: Load[] = [];

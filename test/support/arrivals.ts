@@ -34,6 +34,6 @@ export async function captured({ pool }: Database): Promise<Arrival[]> {
 }
 
 /** Waits until nothing is due and nothing is under way. */
-export async function quiet(database: Database, deadlineMs = 30_000): Promise<void> {
+export async function quiet(database: Database, deadlineMs = 90_000): Promise<void> {
   await eventually(async () => (await countDue(database).catch(() => 1)) === 0, "the queue is empty", deadlineMs);
 }

@@ -186,7 +186,7 @@ export function mailer(relay: Relay, tenant: Pick<Tenant, "username" | "password
 export async function eventually<T>(
   ask: () => Promise<T | undefined | false>,
   what: string,
-  deadlineMs = 20_000,
+  deadlineMs = 60_000,
 ): Promise<T> {
   const end = Date.now() + deadlineMs;
   for (;;) {
