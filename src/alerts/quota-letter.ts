@@ -21,21 +21,19 @@ export type Words = Readonly<{ subject: string; text: string; html: string }>;
 
 export const PRODUCT = "Postmeter";
 
-/** `link`: where usage and limits are seen and changed. */
+/** `link`: the API reference. There is no page for people yet on which usage and limits can be seen. */
 export function quotaLetter(alert: QuotaAlert, link: string): Words {
   const facts = factsOf(alert);
   const what = headline(alert);
   const next = consequence(alert);
-  const todo =
-    alert.account === "subaccount"
-      ? "See the usage, raise the limit or add a top-up"
-      : "See the usage and your allowance";
+  const todo = advice(alert);
   const why = `This is sent once for each threshold and limit to the notification addresses for quota.`;
   const text = [
     `${what}.`,
     facts.map(([name, value]) => `${`${name}:`.padEnd(12)}${value}`).join("\n"),
     next,
-    `${todo}:\n${link}`,
+    todo,
+    `${REFERENCE}: ${link}`,
     `-- \n${PRODUCT}\n${why}`,
   ].join("\n\n");
   const rows = facts.map(
@@ -50,7 +48,8 @@ export function quotaLetter(alert: QuotaAlert, link: string): Words {
 ${rows.join("\n")}
 </table>
 <p>${escapeHtml(next)}</p>
-<p><a href="${escapeHtml(link)}">${escapeHtml(todo)}</a></p>
+<p>${escapeHtml(todo)}</p>
+<p><a href="${escapeHtml(link)}">${REFERENCE}</a></p>
 <p style="color:#666;font-size:smaller">${PRODUCT}. ${escapeHtml(why)}</p>
 </body></html>
 `;
@@ -89,6 +88,16 @@ function consequence({ account, reason, overage, cap, base }: QuotaAlert): strin
     return "A message with more recipients than are left is refused whole, with a permanent error, and is not queued: its sender has to send it again.";
   }
   return "Messages that don't fit are refused with a permanent error; they are not queued.";
+}
+
+const REFERENCE = "API reference";
+
+function advice({ account, id }: QuotaAlert): string {
+  if (account === "master") {
+    return "With your API key, GET /v1/usage shows what is used, and GET /v1/usage/subaccounts by whom. Your provider can raise the allowance.";
+  }
+  const path = `/v1/subaccounts/${id}`;
+  return `With your API key, GET ${path}/usage shows what is used; PATCH ${path} raises the monthly_limit, and POST ${path}/top_ups adds units for this period alone.`;
 }
 
 /** 12,345 */

@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { notifyAlert } from "../../src/alerts/notify.ts";
 import { periodAt } from "../../src/metering/period.ts";
 import { createRefusalRecorder } from "../../src/metering/refusals.ts";
+import { formatId } from "../../src/platform/ids.ts";
 import { startJobs } from "../../src/platform/jobs.ts";
 import { seedMaster, seedSubaccount } from "../support/accounts.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
@@ -70,8 +71,8 @@ async function mails({ pool }: TestDatabase) {
   );
 }
 
-test("a crossed threshold is one mail to the master, in the spool, unmetered, with figures and a link in text and HTML", async () => {
-  const { database, masterId, send, notify } = await seeded();
+test("a crossed threshold is one mail to the master, in the spool, unmetered, with figures and what to do in text and HTML", async () => {
+  const { database, masterId, subaccountId, send, notify } = await seeded();
   await send(85);
   await notify();
   const [sent, ...more] = await mails(database);
@@ -89,7 +90,10 @@ test("a crossed threshold is one mail to the master, in the spool, unmetered, wi
   expect(sent?.mail.headers.get("auto-submitted")).toBe("auto-generated");
   for (const body of [sent?.mail.text, sent?.mail.html || ""]) {
     expect(body).toContain("85 recipients (85 %)");
-    expect(body).toContain("https://relay.example/docs");
+    expect(body).toMatch(
+      /API reference: https:\/\/relay\.example\/docs\n|<a href="https:\/\/relay\.example\/docs">API reference</,
+    );
+    expect(body).toContain(`GET /v1/subaccounts/${formatId("sub", subaccountId)}/usage`);
     expect(body).toContain("Postmeter");
   }
   expect(sent?.mail.text).toMatch(/Limit: +100\nLeft: +15\n/);
