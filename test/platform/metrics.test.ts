@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { createMetrics } from "../../src/platform/metrics.ts";
+import { keepCounts, sumUp, takeSnapshot } from "../../src/platform/metrics-sum.ts";
 
 test("every metric carries our prefix and a help text, and no label can name a tenant", async () => {
   const { registry } = createMetrics();
@@ -24,4 +25,28 @@ test("two sets of metrics in one process don't mix", async () => {
   one.accepted.inc();
   expect(await one.registry.metrics()).toContain("postmeter_accepted_messages_total 1");
   expect(await other.registry.metrics()).toContain("postmeter_accepted_messages_total 0");
+});
+
+test("the counts of several processes are one sum, which never falls when one of them ends", async () => {
+  const [one, other] = [createMetrics(), createMetrics()];
+  one.accepted.inc(2);
+  other.accepted.inc(3);
+  one.refused.inc({ reason: "sender" });
+  for (const metrics of [one, other]) {
+    metrics.connections.set(4);
+    metrics.gateBreakerOpen.set(1);
+    metrics.commitSeconds.observe(0.002);
+  }
+  const taken = await Promise.all([takeSnapshot(one.registry), takeSnapshot(other.registry)]);
+  const sent = JSON.parse(JSON.stringify(taken));
+  const both = await sumUp(sent);
+  for (const line of ["accepted_messages_total 5", "submission_connections 8", "gate_breaker_open 1"]) {
+    expect(both).toContain(`postmeter_${line}\n`);
+  }
+  expect(both).toContain('postmeter_refused_messages_total{reason="sender"} 1\n');
+  expect(both).toContain('postmeter_commit_seconds_bucket{le="0.0025"} 2\n');
+  const left = await sumUp([await keepCounts([sent[0]]), sent[1]]);
+  expect(left).toContain("postmeter_accepted_messages_total 5\n");
+  expect(left).toContain("postmeter_submission_connections 4\n");
+  expect(left).toContain("postmeter_commit_seconds_count 2\n");
 });
