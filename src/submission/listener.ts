@@ -22,6 +22,8 @@ export type ListenerOptions = Readonly<{
   limits: Limits;
   /** Takes over the socket and its place in the counter, unless it throws. */
   opened: (socket: Socket, peer: Peer) => void;
+  /** Told of what should not happen: a context or a session that can't be made. */
+  failed: (error: unknown) => void;
 }>;
 
 export interface Listener {
@@ -41,7 +43,10 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
         if (peer === undefined) arrival.top.destroy();
         else handOver(arrival.top, peer, options);
       })
-      .catch(() => arrival.top.destroy())
+      .catch((error: unknown) => {
+        arrival.top.destroy();
+        options.failed(error);
+      })
       .finally(() => pending.delete(arrival));
   });
   server.maxConnections = options.limits.maxConnections;

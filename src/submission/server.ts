@@ -155,7 +155,9 @@ async function listenAll(
   greet: Greet,
 ): Promise<Listener[]> {
   const { submissionHost: host, submissionPort, submissionsPort, trustedProxies } = deps.config;
-  const common = { ...shares, host, trusted: createNetworks(trustedProxies) };
+  const failed = (error: unknown) =>
+    deps.log.error({ event: "session.unopened", err: error }, "a connection could not be greeted");
+  const common = { ...shares, host, trusted: createNetworks(trustedProxies), failed };
   const starttls = certified(openServer(false), deps);
   const options: ListenerOptions[] = [
     { ...common, port: submissionPort, opened: (socket, peer) => greet(starttls(), socket, peer) },
@@ -171,10 +173,10 @@ async function listenAll(
   }
   const results = await Promise.allSettled(options.map(listen));
   const listeners = results.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
-  const failed = results.find((result) => result.status === "rejected");
-  if (failed === undefined) return listeners;
+  const deaf = results.find((result) => result.status === "rejected");
+  if (deaf === undefined) return listeners;
   for (const listener of listeners) listener.close();
-  throw failed.reason;
+  throw deaf.reason;
 }
 
 /** The server with the certificate that is in force. */

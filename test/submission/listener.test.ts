@@ -11,6 +11,7 @@ afterEach(() => {
 });
 
 async function listener(change: Partial<ListenerOptions>) {
+  const failures: unknown[] = [];
   const counter = createConnectionCounter(limits.maxConnectionsPerClient);
   const made = await listen({
     host: "127.0.0.1",
@@ -19,10 +20,11 @@ async function listener(change: Partial<ListenerOptions>) {
     counter,
     limits,
     opened: () => {},
+    failed: (error) => failures.push(error),
     ...change,
   });
   open.push(made);
-  return { port: made.port, counter };
+  return { port: made.port, counter, failures };
 }
 
 function closed(port: number): Promise<void> {
@@ -40,9 +42,10 @@ describe("the place of a client is free again", () => {
     ["no certificate can be served", { secureContext: fail }],
     ["the session can't be opened", { opened: fail }],
   ] satisfies [string, Partial<ListenerOptions>][])("when %s", async (_, change) => {
-    const { port, counter } = await listener(change);
+    const { port, counter, failures } = await listener(change);
     for (let n = 0; n < 5; n += 1) await closed(port);
     expect(counter.clients).toBe(0);
+    expect(failures).toHaveLength(5); // and somebody hears of it
   });
 
   test("and is kept while a session has it", async () => {
