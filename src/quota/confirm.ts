@@ -12,6 +12,10 @@ import { type Charge, decide, RESERVED, type Reservation } from "./gate.ts";
 import type { Memory } from "./memory.ts";
 import { type Standings, standingsOf } from "./standing.ts";
 
+export function isCounted(answer: Counted): answer is "counted" | "plenty" {
+  return answer === "counted" || answer === "plenty";
+}
+
 export type ConfirmDeps = Readonly<{
   counters: Counters;
   breaker: Breaker;
@@ -21,7 +25,7 @@ export type ConfirmDeps = Readonly<{
   log: Log;
 }>;
 
-export type NotCounted = Exclude<Counted, "counted">;
+export type NotCounted = Exclude<Counted, "counted" | "plenty">;
 
 /** What the rows say; "uncounted": the message passes, and Redis has not counted it. */
 export async function confirm(charge: Charge, seen: NotCounted, deps: ConfirmDeps): Promise<Reservation | "uncounted"> {
@@ -41,7 +45,7 @@ export async function confirm(charge: Charge, seen: NotCounted, deps: ConfirmDep
   try {
     await correct(counters, standings, seen);
     if (decision !== RESERVED) return decision;
-    return (await counters.reserve(charge)) === "counted" ? RESERVED : "uncounted";
+    return isCounted(await counters.reserve(charge)) ? RESERVED : "uncounted";
   } catch (error) {
     breaker.failed(error);
     return decision === RESERVED ? "uncounted" : decision;

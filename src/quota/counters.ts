@@ -13,8 +13,8 @@ import type { Charge, Standing } from "./gate.ts";
 /** Counters outlive their period, for releases and for nodes whose clock is behind. */
 const AFTERLIFE_MS = 3_600_000;
 
-/** `counted`, `missing` (cold), or what was seen of both accounts when one of them was full. */
-export type Counted = "counted" | "missing" | Readonly<{ subaccount: string; master: string }>;
+/** `counted`, `plenty` (counted, and far from full), `missing` (cold), or what was seen of both when one was full. */
+export type Counted = "counted" | "plenty" | "missing" | Readonly<{ subaccount: string; master: string }>;
 
 /** `seen`: the counter is replaced also at the same version if it still is what was seen: "used/version". */
 export type Publication = Readonly<{ standing: Standing; seen?: string }>;
@@ -64,6 +64,7 @@ export function createCounters(redis: Redis, offsetMs: number, { reserve, releas
     async reserve({ masterId, subaccountId, period, units }) {
       const answer = await run(reserve, keyOf(masterId, period.start), subaccountId, masterId, units);
       if (answer === 0) return "counted";
+      if (answer === 2) return "plenty";
       if (!Array.isArray(answer)) return "missing";
       return { subaccount: String(answer[0]), master: String(answer[1]) };
     },

@@ -9,6 +9,7 @@ import { type Charge, decide, RESERVED, type Reservation, type Standing } from "
 
 const LIFETIME_MS = 1000;
 const MAX_ACCOUNTS = 10_000;
+const PLENTY_MS = 250;
 
 export interface Memory {
   learn(standings: readonly Standing[]): void;
@@ -17,6 +18,9 @@ export interface Memory {
   /** Counts the units if what this process has let through since surely leaves room for them. */
   take(charge: Charge): boolean;
   giveBack(charge: Charge): void;
+  /** The account was far from full: for a moment nobody needs to ask whether anything is left. */
+  sawPlenty(charge: Charge): void;
+  hasPlenty(charge: Charge): boolean;
   /** Without an id: everything. */
   forget(accountId?: AccountId): void;
 }
@@ -25,6 +29,7 @@ type Entry = { standing: Standing; taken: number; learntAtMs: number };
 
 export function createMemory(monotonicMs: () => number = () => performance.now()): Memory {
   const entries = new Map<AccountId, Entry>();
+  const plentyUntilMs = new Map<AccountId, number>();
 
   function fresh(accountId: AccountId, start: Date): Entry | undefined {
     const entry = entries.get(accountId);
@@ -61,9 +66,19 @@ export function createMemory(monotonicMs: () => number = () => performance.now()
       master.taken += charge.units;
       return true;
     },
+    sawPlenty({ subaccountId }) {
+      if (plentyUntilMs.size >= MAX_ACCOUNTS) plentyUntilMs.clear();
+      plentyUntilMs.set(subaccountId, monotonicMs() + PLENTY_MS);
+    },
+    hasPlenty: ({ subaccountId }) => (plentyUntilMs.get(subaccountId) ?? 0) > monotonicMs(),
     forget(accountId) {
-      if (accountId === undefined) entries.clear();
-      else entries.delete(accountId);
+      if (accountId === undefined) {
+        entries.clear();
+        plentyUntilMs.clear();
+      } else {
+        entries.delete(accountId);
+        plentyUntilMs.delete(accountId);
+      }
     },
     giveBack(charge) {
       for (const entry of both(charge)) {

@@ -5,7 +5,7 @@
  * published and the message passes; where Redis knows nothing (flushed, restarted, evicted), the rows fill it.
  * On failure: an error or a timeout of Redis opens the breaker; until it works again the gate without Redis decides.
  */
-import { type ConfirmDeps, confirm } from "./confirm.ts";
+import { type ConfirmDeps, confirm, isCounted } from "./confirm.ts";
 import type { Counted, Publication } from "./counters.ts";
 import { type Charge, type Gate, RESERVED, type Reservation, type Standing } from "./gate.ts";
 
@@ -25,6 +25,7 @@ export function createRedisGate(deps: RedisGateDeps): Gate {
   return {
     async reserve(charge) {
       if (breaker.open) return reserveWithout(charge);
+      if (charge.units === 0 && memory.hasPlenty(charge)) return RESERVED;
       let answer: Counted;
       try {
         answer = await counters.reserve(charge);
@@ -32,7 +33,8 @@ export function createRedisGate(deps: RedisGateDeps): Gate {
         breaker.failed(error);
         return reserveWithout(charge);
       }
-      if (answer === "counted") return RESERVED;
+      if (answer === "plenty") memory.sawPlenty(charge);
+      if (isCounted(answer)) return RESERVED;
       const decision = await confirm(charge, answer, deps);
       if (decision !== "uncounted") return decision;
       uncounted.add(charge);

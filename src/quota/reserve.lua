@@ -2,7 +2,7 @@
 --
 -- KEYS[1]: the counters of a master and period. ARGV: subaccount, master, units (0: only asks whether one would fit).
 -- Fields of an account: 'u' .. id used, 'c' .. id cap ('*': none), 'v' .. id version of the row they came from.
--- Returns 0: counted. 1: a field is missing or unreadable. Else what it saw of both accounts, for publish: 'used/version'.
+-- Returns 0: counted. 2: counted, and at least 10,000 units are left. 1: a field is missing or unreadable. Else what it saw of both accounts, for publish: 'used/version'.
 local subaccount, master, units = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local fields = redis.pcall('HMGET', KEYS[1], 'u' .. subaccount, 'c' .. subaccount, 'u' .. master, 'c' .. master)
 local subUsed, masterUsed = tonumber(fields[1]), tonumber(fields[3])
@@ -17,4 +17,5 @@ end
 if units > 0 then
   redis.call('HSET', KEYS[1], 'u' .. subaccount, subUsed + units, 'u' .. master, masterUsed + units)
 end
-return 0
+local left = math.min(subCap - subUsed, masterCap - masterUsed) - units
+return left >= 10000 and 2 or 0

@@ -34,7 +34,7 @@ export type AcceptorDeps = AcceptCallDeps &
     connect: () => Promise<ClientBase & { end(): Promise<void> }>;
     lifetimeMs: number;
     leaseMs?: number;
-    /** Calls under way at once. Two keep the heavy inserts of one batch going while the other holds the locks. */
+    /** Calls under way at once. A second one starts when many wait: small batches cost more than they save. */
     concurrency?: number;
     fencePatienceMs?: number;
   }>;
@@ -50,6 +50,7 @@ type Decided = Extract<Called, { kind: "decided" }>;
 
 const BATCH_BYTES = 4 * 1024 * 1024;
 const BATCH_MESSAGES = 500;
+const WORTH_ANOTHER = 24;
 const MAX_ROLLS = 3;
 
 export function createAcceptor(deps: AcceptorDeps): Acceptor {
@@ -61,7 +62,7 @@ export function createAcceptor(deps: AcceptorDeps): Acceptor {
   let running = 0;
 
   function pump(): void {
-    while (running < concurrency && waiting.length > 0) {
+    while (running < concurrency && waiting.length > (running === 0 ? 0 : WORTH_ANOTHER)) {
       running += 1;
       void run(take(waiting)).finally(() => {
         running -= 1;

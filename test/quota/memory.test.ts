@@ -100,3 +100,22 @@ test("it forgets one account or all", () => {
   memory.forget();
   expect(memory.refusal(charge(1))).toBeUndefined();
 });
+
+test("an account that was far from full is not asked about for a moment, and is forgotten when it changes", () => {
+  let nowMs = 0;
+  const memory = createMemory(() => nowMs);
+  const charge = {
+    masterId: "m",
+    subaccountId: "s",
+    period: { start: new Date(0), end: new Date(1) },
+    units: 0,
+  } as unknown as Charge;
+  expect(memory.hasPlenty(charge)).toBe(false);
+  memory.sawPlenty(charge);
+  expect(memory.hasPlenty(charge)).toBe(true);
+  nowMs = 251;
+  expect(memory.hasPlenty(charge)).toBe(false);
+  memory.sawPlenty(charge);
+  memory.forget(charge.subaccountId);
+  expect(memory.hasPlenty(charge)).toBe(false);
+});
