@@ -40,8 +40,12 @@ export type House = Readonly<{
 }>;
 
 const REDIS_PATIENCE_MS = 3000;
+const LONG_ENOUGH = 32;
 
 export async function openHouse(config: Config, log: Log, opened: AsyncDisposableStack): Promise<House> {
+  if (config.operatorKey.length < LONG_ENOUGH) {
+    log.warn({ event: "operator_key.short" }, "POSTMETER_OPERATOR_KEY opens everything: let it be long and random");
+  }
   const clock = createClock(config.clockOffsetMs);
   const metrics = createMetrics();
   const url = config.databaseUrl || (await embedded(config, log, opened));

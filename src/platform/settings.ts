@@ -50,7 +50,7 @@ export const settings = {
   operatorKey: hidden(
     "OPERATOR_KEY",
     is.key,
-    "API key of the operator, 32 characters or more; required by serve, made at the first start by dev",
+    "API key of the operator, taken as it is: let it be long and random; required by serve, made at the first start by dev",
   ),
   publicUrl: setting(
     "PUBLIC_URL",
