@@ -31,13 +31,28 @@ export function createLog(level: string, stream: NodeJS.WritableStream | number 
       redact: { paths: [...secretNames], censor: CENSORED }, // what a child logger holds
       hooks: {
         logMethod(given, method) {
-          method.apply(this, given.map((one) => redact(one, 0)) as Parameters<typeof method>);
+          method.apply(this, (given.every(isClean) ? given : given.map((one) => redact(one, 0))) as typeof given);
         },
       },
     },
     typeof stream === "number" ? destination({ fd: stream, sync: false, ...gathered }) : (stream as never),
   );
 }
+
+/** Most lines hold nothing to hide, and are not copied. */
+function isClean(value: unknown): boolean {
+  if (typeof value === "string") return !mayHide(value);
+  if (typeof value !== "object" || value === null) return true;
+  if (Object.getPrototypeOf(value) !== Object.prototype) return false;
+  for (const name in value) {
+    const field = (value as Record<string, unknown>)[name];
+    if (secretNames.has(name.toLowerCase()) || (typeof field === "string" ? mayHide(field) : typeof field === "object"))
+      return false;
+  }
+  return true;
+}
+
+const mayHide = (text: string) => text.includes("pm_") || text.includes("://");
 
 function redactFields(fields: object, depth: number): Record<string, unknown> {
   const shown: Record<string, unknown> = {};
@@ -64,7 +79,7 @@ function describeError(error: Error): object {
 
 /** Our keys, and passwords in URLs. */
 function redactText(text: string): string {
-  if (!text.includes("pm_") && !text.includes("://")) return text;
+  if (!mayHide(text)) return text;
   return text
     .replace(/\bpm_(op|live|test)_[A-Za-z0-9_-]+/g, `pm_$1_${CENSORED}`)
     .replace(/(\w+:\/\/[^\s/:@]*):[^\s/@]+@/g, `$1:${CENSORED}@`);
