@@ -127,7 +127,7 @@ test("a period is asked for by its start date; another date is refused by name",
 });
 
 test("a past period keeps the limit it had", async () => {
-  const { database, masterId, subaccountId } = await account();
+  const { database, subaccountId } = await account();
   const period = { start: new Date("2025-01-01T00:00:00Z"), end: new Date("2025-02-01T00:00:00Z") };
   await database.pool.query("select open_usage($1, $2, $3)", [subaccountId, period.start, period.end]);
   await database.pool.query("update subaccount set monthly_limit = 7 where id = $1", [subaccountId]);
@@ -135,7 +135,6 @@ test("a past period keeps the limit it had", async () => {
     period,
     limit: 100,
   });
-  expect(masterId).toBeTruthy();
 });
 
 test("the list of a master's subaccounts goes page by page and tells that there is more", async () => {
