@@ -114,7 +114,8 @@ export const ruleSet = {
     },
     {
       name: "no-sql-in-doors",
-      comment: "Doors translate; SQL and Redis calls stand in rooms. Two files of the CLI open what its commands run on.",
+      comment:
+        "Doors translate; SQL and Redis calls stand in rooms. Two files of the CLI open what its commands run on.",
       severity: "error",
       from: { path: inRooms(doors), pathNot: "^src/cli/(session|migrate)\\.ts$" },
       to: {
