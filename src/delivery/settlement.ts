@@ -60,8 +60,16 @@ export function createSettlement({ settle, gatherMs, log }: SettlementOptions): 
     idlers = [];
   }
 
+  async function tryToSettle(results: readonly Result[]): Promise<readonly boolean[]> {
+    const held = await settle(results);
+    stalled = false;
+    return held;
+  }
+
   async function write(entries: Entry[]): Promise<void> {
-    const held = await settle(entries.map(({ result }) => result)).catch((error: unknown) => refused(entries, error));
+    const held = await tryToSettle(entries.map(({ result }) => result)).catch((error: unknown) =>
+      refused(entries, error),
+    );
     if (held !== undefined) for (const [i, { settled }] of entries.entries()) settled(held[i] === true);
   }
 
@@ -85,13 +93,13 @@ export function createSettlement({ settle, gatherMs, log }: SettlementOptions): 
     const recipients = result.recipients.map((r) => ({ ...r, attempt: { ...r.attempt, reply: "" } }));
     const plain = { ...result, recipients };
     try {
-      const held = await settle([plain]).catch((refused: unknown) => {
+      const held = await tryToSettle([plain]).catch((refused: unknown) => {
         if (isOutage(refused) || plain.dsn === null) throw refused;
         log.error(
           { event: "dsn.refused", err: refused, message_id: message },
           "the report was refused: its sender is not told",
         );
-        return settle([{ ...plain, dsn: null }]);
+        return tryToSettle([{ ...plain, dsn: null }]);
       });
       settled(held[0] === true);
     } catch (again) {

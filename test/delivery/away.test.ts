@@ -66,6 +66,8 @@ test("while the spool is away outcomes wait, and are written when it is back", a
   await house.spool.settled(5);
   for (const task of tasks) expect(shortOf(house.spool.resultOf(task) as Result)).toEqual(delivered);
   expect(house.upstream.received).toHaveLength(5);
+  house.spool.store(makeTask());
+  await house.spool.settled(6); // claims go on, too
 });
 
 test("one outcome that the spool refuses does not hold up the others", async () => {
