@@ -42,7 +42,8 @@ async function stopImmediately(): Promise<void> {
 }
 
 test("Postgres that is stopped immediately, twice, under load loses nothing that was acknowledged", async () => {
-  const scene = await openScene({ databaseUrl: server.url });
+  const nobody = (line: string) => (line.includes("<reader2@") ? "550 5.1.1 Nobody here" : undefined);
+  const scene = await openScene({ databaseUrl: server.url, script: { rcpt: nobody } });
   const tenant = await createTenant(scene.relay, { limit: null });
   const load = scene.load(tenant, { sessions: 20, units: (n) => 1 + (n % 3), pauseMs: 10 });
   for (let stops = 0; stops < 2; stops++) {

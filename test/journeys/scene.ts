@@ -43,9 +43,25 @@ export async function openScene(told: SceneOptions = {}) {
     },
   };
   const relay = await startRelay(options);
+  const relays = [relay];
   /** Another node, or the same one again. */
-  const startAgain = (more: Partial<RelayOptions> = {}): Promise<Relay> =>
-    startRelay({ ...options, home: relay.home, ...more, env: { ...options.env, ...more.env } });
+  const startAgain = async (more: Partial<RelayOptions> = {}): Promise<Relay> => {
+    const started = await startRelay({
+      ...options,
+      home: relay.home,
+      ...more,
+      env: { ...options.env, ...more.env },
+    });
+    relays.push(started);
+    return started;
+  };
+  /** Before the file does, where many scenes follow one another. */
+  const end = async () => {
+    await Promise.all(relays.map((one) => one.stop("SIGKILL")));
+    await upstream[Symbol.asyncDispose]();
+    await redis?.[Symbol.asyncDispose]();
+    await database[Symbol.asyncDispose]();
+  };
   const masters = new Map<string, Tenant>();
   const checked = new Set<string>();
   const loads: Load[] = [];
@@ -78,5 +94,5 @@ export async function openScene(told: SceneOptions = {}) {
       ...(redis === undefined ? {} : { redis: { client: redis.redis, exact: how.redis === "exact" } }),
     });
   };
-  return { databaseUrl, database, redis, upstream, relay, startAgain, load, letLeasesLapse, check };
+  return { databaseUrl, database, redis, upstream, relay, startAgain, load, letLeasesLapse, check, end };
 }

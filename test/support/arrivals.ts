@@ -1,7 +1,7 @@
 /** What came out at the other end: of a played upstream, or of the built-in mailbox. */
 import type { Database } from "../../src/platform/database.ts";
 import type { Arrival } from "./conservation.ts";
-import { countDue } from "./ledger-rows.ts";
+import { describeDue } from "./ledger-rows.ts";
 import { eventually } from "./relay.ts";
 import { MARKED } from "./sessions.ts";
 import type { Received, Upstream } from "./upstream.ts";
@@ -35,5 +35,12 @@ export async function captured({ pool }: Database): Promise<Arrival[]> {
 
 /** Waits until nothing is due and nothing is under way. */
 export async function quiet(database: Database, deadlineMs = 90_000): Promise<void> {
-  await eventually(async () => (await countDue(database).catch(() => 1)) === 0, "the queue is empty", deadlineMs);
+  let left: readonly string[] = [];
+  const done = async () => {
+    left = await describeDue(database).catch(() => ["the database can't be asked"]);
+    return left.length === 0;
+  };
+  await eventually(done, "the queue is empty", deadlineMs).catch((error: Error) => {
+    throw new Error(`${error.message}; it holds ${left.join("; ")}`);
+  });
 }

@@ -90,10 +90,13 @@ export async function readBounced({ pool }: Database): Promise<Set<string>> {
   return new Set(rows.flatMap(({ text }) => /^X-Postmeter-Message: (msg_\w+)/m.exec(text)?.[1] ?? []));
 }
 
-/** Resolves to how many messages have work left that is due, or is in somebody's hands. */
-export async function countDue({ pool }: Database): Promise<number> {
-  const { rows } = await pool.query<{ due: number }>(
-    "select count(*) as due from queue where owner is not null or due_at <= pm_now()",
+/** Messages with work left that is due, or in somebody's hands: how many of each sort, in words. */
+export async function describeDue({ pool }: Database): Promise<string[]> {
+  const { rows } = await pool.query<{ said: string }>(
+    `select count(*) || ' of owner ' || coalesce(q.owner::text, '-') || ', kind ' || coalesce(m.kind, 'none') || ', attempt ' || q.attempt
+            || ', due in ' || round(extract(epoch from min(q.due_at) - pm_now())) || ' s' as said
+       from queue q left join message m on m.id = q.message_id
+      where q.owner is not null or q.due_at <= pm_now() group by q.owner, m.kind, q.attempt`,
   );
-  return rows[0]?.due ?? 0;
+  return rows.map(({ said }) => said);
 }
