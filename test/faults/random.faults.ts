@@ -100,7 +100,7 @@ async function playRound(seed: number, patient: boolean): Promise<void> {
   else await scene.letLeasesLapse("all");
   const through = world.nodes.find((node) => node !== undefined)!;
   const { faults, ...sums } = await scene.check({ through, patienceMs: 120_000 }).catch((error) => {
-    for (const node of world.nodes) console.log(node?.log.filter((line) => line.level !== "info").slice(-20));
+    for (const node of world.nodes) console.log(JSON.stringify(node?.log.filter((l) => l.level !== "info").slice(-20)));
     throw error;
   });
   const seen = loads.flatMap((load) => load.seen);

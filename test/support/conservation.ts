@@ -9,6 +9,7 @@ import { verifyLedger } from "../../src/metering/verify.ts";
 import { createClock } from "../../src/platform/clock.ts";
 import type { Database } from "../../src/platform/database.ts";
 import type { AccountId, MasterId } from "../../src/platform/ids.ts";
+import { redisReady } from "../../src/platform/redis.ts";
 import { createCounters } from "../../src/quota/counters.ts";
 import { reconcile } from "../../src/quota/reconcile.ts";
 import { type Charged, type Counter, readBounced, readCharged, readCounters, readUncharged } from "./ledger-rows.ts";
@@ -150,6 +151,7 @@ function fates(charged: readonly Charged[], returned: ReadonlySet<string>, arriv
 
 async function againstRedis({ database, redis }: Books, counters: readonly Counter[]): Promise<string[]> {
   if (redis === undefined) return [];
+  await redisReady(redis.client, 10_000); // it may have been away
   const inRedis = createCounters(redis.client, database.clockOffsetMs);
   if (!redis.exact) {
     await reconcile({ database, gate: { counters: inRedis }, log: silentLog, which: "all", patienceMs: 300 });
