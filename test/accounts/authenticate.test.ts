@@ -252,7 +252,7 @@ test("a suspended account's key reads and changes nothing, a closed one's opens 
   await go("close");
   await heard(async () => expect(await one.key(key)).toBeUndefined());
   await go("reopen");
-  expect(await one.key(key)).toMatchObject({ kind: "subaccount" });
+  await heard(async () => expect(await one.key(key)).toMatchObject({ kind: "subaccount" }));
   await transitionMaster(db, operator, globex.master.id, "close", {}, clock);
   await heard(async () => expect([await one.key(key), await one.key(globex.key)]).toEqual([undefined, undefined]));
 });
