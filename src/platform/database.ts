@@ -93,7 +93,10 @@ export function openDatabase(options: DatabaseOptions): Database {
     db,
     url: options.url,
     clockOffsetMs: options.clockOffsetMs ?? 0,
-    [Symbol.asyncDispose]: () => db.destroy(),
+    async [Symbol.asyncDispose]() {
+      await db.destroy(); // ends the pool, but only where a statement was composed
+      if (!pool.ending) await pool.end();
+    },
   };
 }
 

@@ -62,3 +62,15 @@ test("a lost connection is replaced", async () => {
   const ask = async () => (await one.pool.query("select 1 as n")).rows;
   await expect.poll(() => ask().catch(() => [])).toEqual([{ n: 1 }]);
 });
+
+test("what is closed leaves no connection open, whichever way it was used", async () => {
+  const plain = openDatabase({ url: database.url });
+  await plain.pool.query("select 1");
+  const composed = openDatabase({ url: database.url });
+  await sql`select 1`.execute(composed.db);
+  for (const opened of [plain, composed, openDatabase({ url: database.url })]) {
+    await opened[Symbol.asyncDispose]();
+    expect(opened.pool.totalCount).toBe(0);
+    await opened[Symbol.asyncDispose]();
+  }
+});
