@@ -61,7 +61,7 @@ test("a relay told to end under load drains: exit code 0, every session answered
   relay = undefined;
   const toldAt = performance.now();
   expect(await scene.relay.stop("SIGTERM")).toBe(0);
-  expect(performance.now() - toldAt).toBeLessThan(30_000);
+  expect(performance.now() - toldAt).toBeLessThan(25_000); // after 28 s it would have been cut
   await load.more(40, "unsent");
   expect(load.seen.filter((s) => s.knowledge === "unknown")).toEqual([]);
   const { rows } = await scene.database.pool.query("select count(*) as held from queue where owner is not null");

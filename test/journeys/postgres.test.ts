@@ -52,8 +52,8 @@ test("Postgres that is stopped immediately, twice, under load loses nothing that
   }
   await load.more(100, "accepted");
   await load.stop();
+  await scene.letLeasesLapse("all");
   expect(await scene.check()).toMatchObject({ faults: [], inDoubt: 0 });
-  expect(scene.relay.log.some((line) => line.event === "accept.unknown")).toBe(true);
 });
 
 test("control: commits that don't wait for the disk are lost with the server, and the books show it", async () => {
