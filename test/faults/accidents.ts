@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Embedded } from "../../src/platform/embedded.ts";
 import type { Scene } from "../journeys/scene.ts";
+import { childrenOf } from "../support/children.ts";
 import type { CuttingProxy } from "../support/cutting-proxy.ts";
 import { eventually, type Relay, type Tenant } from "../support/relay.ts";
 import type { Dice } from "./dice.ts";
@@ -27,6 +28,12 @@ async function endNode(world: World, signal: NodeJS.Signals): Promise<void> {
   await node.stop(signal);
   await sleep(world.dice.below(1000));
   world.nodes[i] = await world.scene.startAgain({ env: { POSTMETER_PROCESSES: world.dice.oneOf(["1", "2"]) } });
+}
+
+/** Of a node with more than one process; it is started again by its primary. */
+async function endWorker({ nodes, dice }: World): Promise<void> {
+  const workers = nodes.flatMap((node) => childrenOf(node?.child.pid));
+  if (workers.length > 0) process.kill(dice.oneOf(workers), "SIGKILL");
 }
 
 async function stopAWhile(world: World): Promise<void> {
@@ -114,6 +121,7 @@ async function closeAWhile(world: World): Promise<void> {
 export const accidents: Readonly<Record<string, Accident>> = {
   "a node is killed": (world) => endNode(world, "SIGKILL"),
   "a node is ended": (world) => endNode(world, "SIGTERM"),
+  "a worker is killed": endWorker,
   "a node stands still": stopAWhile,
   "Postgres is killed": killPostgres,
   "Redis is killed": restartRedis,

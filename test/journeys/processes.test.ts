@@ -1,5 +1,6 @@
 /** Several processes of one node: shared ports, one set of roles, one set of counts; a process may die, the node does not. */
 import { beforeAll, expect, test } from "vitest";
+import { childrenOf, lives } from "../support/children.ts";
 import { createTenant, eventually, type Relay, startRelay } from "../support/relay.ts";
 import { acceptedUnits } from "../support/sessions.ts";
 import { openScene } from "./scene.ts";
@@ -8,18 +9,11 @@ const PROCESSES = 2;
 const scene = await openScene({ env: { POSTMETER_PROCESSES: String(PROCESSES) } });
 const { relay, database } = scene;
 
-/** Of the workers that have ever started, the living, oldest first: the first has all roles. */
-async function living(): Promise<number[]> {
+/** The workers, in the order in which they came: at the start the first has all roles. */
+async function workers(of: Relay = relay): Promise<number[]> {
   const { rows } = await database.pool.query<{ pid: number }>("select pid from node order by id");
-  return rows.map(({ pid }) => pid).filter(lives);
-}
-
-function lives(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
+  const children = childrenOf(of.child.pid);
+  return [...new Set(rows.map(({ pid }) => pid))].filter((pid) => children.includes(pid));
 }
 
 async function count(name: string): Promise<number> {
@@ -33,8 +27,8 @@ const logged = (event: string) => relay.log.filter((line) => line.event === even
 let accepted = 0;
 
 beforeAll(async () => {
-  expect(await living()).toHaveLength(PROCESSES);
-  expect(relay.child.pid).not.toBe((await living())[0]);
+  expect(await workers()).toHaveLength(PROCESSES);
+  expect(relay.child.pid).not.toBe((await workers())[0]);
 });
 
 test("all processes take mail on one port, under one limit, and /metrics shows the sum of what they did", async () => {
@@ -46,16 +40,16 @@ test("all processes take mail on one port, under one limit, and /metrics shows t
   expect(await scene.check()).toMatchObject({ faults: [], inDoubt: 0, duplicates: 0 });
   expect(await count("accepted_messages_total")).toBe(200);
   const pids = relay.log.filter((line) => line.event === "message.accepted").map((line) => line.pid);
-  expect(new Set(pids)).toEqual(new Set(await living()));
+  expect(new Set(pids)).toEqual(new Set(await workers()));
 });
 
 test("a process that dies is started again on the same port; the others go on; what it counted stays counted", async () => {
   const tenant = await createTenant(relay, { limit: null });
   const load = scene.load(tenant, { sessions: 12, pauseMs: 20 });
   await load.more(60, "accepted");
-  const [, second] = await living();
+  const [, second] = await workers();
   process.kill(second as number, "SIGKILL");
-  await eventually(async () => logged("process.back") === 1 && (await living()).length === PROCESSES, "it is back");
+  await eventually(async () => logged("process.back") === 1 && (await workers()).length === PROCESSES, "it is back");
   await load.more(60, "accepted");
   await load.stop();
   expect(logged("process.died")).toBe(1);
@@ -66,7 +60,7 @@ test("a process that dies is started again on the same port; the others go on; w
 
 test("when the first process dies, the API is back on its port", async () => {
   const before = await count("accepted_messages_total");
-  const [first] = await living();
+  const [first] = await workers();
   process.kill(first as number, "SIGKILL");
   await eventually(async () => {
     const answer = await relay.call("GET", "/readyz").catch(() => undefined);
@@ -81,7 +75,7 @@ test("when the first process dies, the API is back on its port", async () => {
 
 test("when all of them die at once, the ports stay what they were", async () => {
   const ports = { ...relay.ports };
-  for (const pid of await living()) process.kill(pid, "SIGKILL");
+  for (const pid of await workers()) process.kill(pid, "SIGKILL");
   await eventually(async () => logged("process.back") === 2 + PROCESSES, "all are back");
   const tenant = await createTenant(relay, { limit: 5 });
   expect(relay.ports).toEqual(ports);
@@ -97,7 +91,7 @@ test("SIGHUP reaches all of them; SIGTERM drains all of them under load and leav
   let open = true;
   const load = scene.load(tenant, { sessions: 12, ports: () => (open ? [relay.ports.submission] : []) });
   await load.more(60, "accepted");
-  const pids = await living();
+  const pids = await workers();
   open = false;
   expect(await relay.stop("SIGTERM")).toBe(0);
   await load.stop();
@@ -115,8 +109,8 @@ test("SIGHUP reaches all of them; SIGTERM drains all of them under load and leav
 
 test("workers end with a primary that is killed", async () => {
   const killed: Relay = await scene.startAgain();
-  const pids = (await living()).slice(-PROCESSES);
-  expect(pids.every(lives)).toBe(true);
+  const pids = await workers(killed);
+  expect(pids).toHaveLength(PROCESSES);
   await killed.stop("SIGKILL");
   await eventually(async () => pids.filter(lives).length === 0, "the workers have ended");
 });
