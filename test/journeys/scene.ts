@@ -1,5 +1,5 @@
 /** One stage for a journey: a database, a Redis, a played upstream, and the program between them. */
-import { vi } from "vitest";
+import { afterAll, vi } from "vitest";
 import { openDatabase } from "../../src/platform/database.ts";
 import { quiet, receivedBy } from "../support/arrivals.ts";
 import { type Audit, audit } from "../support/conservation.ts";
@@ -11,6 +11,11 @@ import { type Script, startUpstream, type Upstream } from "../support/upstream.t
 
 /** Many programs on a machine that may be busy: time ends only what would fail anyway. */
 vi.setConfig({ testTimeout: 180_000, hookTimeout: 120_000 });
+
+const ends: (() => Promise<void>)[] = [];
+afterAll(async () => {
+  await Promise.all(ends.map((end) => end()));
+});
 
 export type SceneOptions = Readonly<{
   withRedis?: boolean; // true unless told
@@ -25,7 +30,7 @@ export type SceneOptions = Readonly<{
 
 export type Scene = Awaited<ReturnType<typeof openScene>>;
 
-/** Called from the top of a file or from beforeAll: what it starts ends with the file. */
+/** What it starts ends with the file. */
 export async function openScene(told: SceneOptions = {}) {
   const { withRedis = true, script, env = {}, clockOffsetMs = 0, program } = told;
   const databaseUrl = told.databaseUrl ?? (await createDatabase());
@@ -62,6 +67,7 @@ export async function openScene(told: SceneOptions = {}) {
     await redis?.[Symbol.asyncDispose]();
     await database[Symbol.asyncDispose]();
   };
+  ends.push(end);
   const masters = new Map<string, Tenant>();
   const checked = new Set<string>();
   const loads: Load[] = [];

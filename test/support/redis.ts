@@ -17,6 +17,12 @@ export type TestRedis = Readonly<{
 }> &
   AsyncDisposable;
 
+/** Registered here, and not where a server is started: that may be in the middle of a test. */
+const started: TestRedis[] = [];
+afterAll(async () => {
+  await Promise.all(started.map((one) => one[Symbol.asyncDispose]()));
+});
+
 export async function testRedis(settings: readonly string[] = []): Promise<TestRedis> {
   const program = redisProgram();
   const folder = mkdtempSync(join(tmpdir(), "postmeter-redis-"));
@@ -48,17 +54,18 @@ export async function testRedis(settings: readonly string[] = []): Promise<TestR
     running.kill(signal);
     await ended;
   };
-  await start();
   const redis = openRedis(url, silentLog);
-  await redisReady(redis, 5000);
   const dispose = async () => {
     redis.disconnect();
     await stop("SIGKILL");
     rmSync(folder, { recursive: true, force: true });
   };
-  afterAll(dispose);
   const server = { start, stop, pause: () => child?.kill("SIGSTOP"), resume: () => child?.kill("SIGCONT") };
-  return { url, redis, server, [Symbol.asyncDispose]: dispose };
+  const made = { url, redis, server, [Symbol.asyncDispose]: dispose };
+  started.push(made);
+  await start();
+  await redisReady(redis, 5000);
+  return made;
 }
 
 async function answering(url: string, child: ChildProcess): Promise<void> {
