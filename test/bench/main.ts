@@ -66,7 +66,7 @@ async function alternate(
     if (signal.aborted) return;
     rounds.push(await runRound(setup, target, scenario, rounds.length + 1, seconds));
   };
-  for (const target of targets) await step(target, warmUp, options.quick ? 3 : 10);
+  for (const target of targets) await step(target, warmUp, options.quick ? 3 : 20);
   for (const scenario of scenariosOf(options)) {
     process.stderr.write(`${scenarioName(scenario)} `);
     for (let round = 0; round < options.rounds; round++) {

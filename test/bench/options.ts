@@ -10,6 +10,7 @@ export type Options = Readonly<{
   rounds: number;
   seconds: number; // of sending in each round
   targets: readonly TargetName[];
+  before: string | null; // folder of another checkout
   tls: Tls;
   pipelining: boolean;
   processes: number; // POSTMETER_PROCESSES
@@ -37,6 +38,7 @@ no figures.
   --rounds 3               rounds per target and scenario; medians are shown
   --seconds 4              seconds of sending per round
   --targets relay,postfix-tmpfs,postfix-disk   also: sink (nothing between generator and sink)
+  --before FOLDER          another checkout of Postmeter, set up, as one more target: what a change is worth
   --tls off                off, starttls or implicit: on the way to Postmeter (Postfix stays without)
   --pipelining             MAIL, RCPT and DATA in one write, as mail servers do
   --processes 1            POSTMETER_PROCESSES
@@ -79,7 +81,8 @@ export function readOptions(args: readonly string[]): Options | string | null {
     connections: oneOf("connections", values.connections ?? "kept,single", ["kept", "single"]),
     rounds: numbers("rounds", values.rounds ?? (quick ? "1" : "3"))[0]!,
     seconds: numbers("seconds", values.seconds ?? (quick ? "2" : "4"))[0]!,
-    targets: oneOf("targets", values.targets ?? "relay,postfix-tmpfs,postfix-disk", targetNames),
+    targets: oneOf("targets", targetsOf(values), targetNames),
+    before: values.before ?? null,
     tls: oneOf("tls", values.tls ?? "off", ["off", "starttls", "implicit"])[0]!,
     pipelining: values.pipelining ?? false,
     processes: numbers("processes", values.processes ?? "1")[0]!,
@@ -97,6 +100,11 @@ export function readOptions(args: readonly string[]): Options | string | null {
   return problems.length > 0 ? problems.join("\n") : options;
 }
 
+function targetsOf({ targets, before }: { targets?: string | undefined; before?: string | undefined }): string {
+  const named = targets ?? "relay,postfix-tmpfs,postfix-disk";
+  return before === undefined ? named : `${named},before`;
+}
+
 function parse(args: readonly string[]) {
   const text = { type: "string" } as const;
   const flag = { type: "boolean" } as const;
@@ -112,6 +120,7 @@ function parse(args: readonly string[]) {
       rounds: text,
       seconds: text,
       targets: text,
+      before: text,
       tls: text,
       processes: text,
       subaccounts: text,

@@ -5,7 +5,7 @@ import { ms, renderTable, scenarioName, verdict, whole } from "./table.ts";
 
 const style = `
 :root { color-scheme: light dark; --ink: #1c2430; --soft: #667085; --paper: #fff; --rule: #d5dae3;
-  --relay: #0b6e6e; --postfix-tmpfs: #d08700; --postfix-disk: #8f4a9c; --sink: #98a2b3; }
+  --relay: #0b6e6e; --postfix-tmpfs: #d08700; --postfix-disk: #8f4a9c; --sink: #98a2b3; --before: #4a6fa5; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6e9ef; --soft: #98a2b3; --paper: #12161d; --rule: #2c3440; --relay: #2cb5b5; } }
 body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 780px; margin: 2.5rem auto; padding: 0 1rem; }
 h1 { font-size: 1.6rem; margin: 0 } h2 { font-size: 1.15rem; margin: 2.4rem 0 .4rem } h3 { font-size: .95rem; margin: 1.2rem 0 .2rem }
@@ -13,6 +13,7 @@ p, dl { color: var(--soft); margin: .3rem 0 } dl { display: grid; grid-template-
 svg { max-width: 100%; height: auto; font: 12px system-ui, sans-serif } svg text { fill: var(--ink); font-variant-numeric: tabular-nums }
 .relay { fill: var(--relay); stroke: var(--relay) } .postfix-tmpfs { fill: var(--postfix-tmpfs); stroke: var(--postfix-tmpfs) }
 .postfix-disk { fill: var(--postfix-disk); stroke: var(--postfix-disk) } .sink { fill: var(--sink); stroke: var(--sink) }
+.before { fill: var(--before); stroke: var(--before) }
 rect { stroke: none } .curve { fill: none; stroke-width: 2 } .grid { stroke: var(--rule) } .spread { stroke: var(--ink); stroke-width: 1.5 }
 .key { display: inline-block; width: .8em; height: .8em; border-radius: 2px; margin: 0 .35em 0 1em } .key:first-child { margin-left: 0 }
 pre { overflow-x: auto; font-size: 12px; border: 1px solid var(--rule); border-radius: 6px; padding: .8rem }

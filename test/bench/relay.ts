@@ -16,6 +16,8 @@ import { startRedis } from "./redis.ts";
 import type { Absent, Target } from "./target.ts";
 
 export type RelayOrder = Readonly<{
+  name: "relay" | "before";
+  root?: string; // the checkout; this one unless given
   folder: string; // exists, on the measured disk, passable by all
   sinkPort: number;
   tls: Tls;
@@ -24,11 +26,7 @@ export type RelayOrder = Readonly<{
   profile: string | null; // folder for the relay's CPU profile
 }>;
 
-const root = join(import.meta.dirname, "..", "..");
-/** As `npm run postmeter` starts it: with the same flags of Node. */
-const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { scripts: { postmeter: string } };
-const flags = manifest.scripts.postmeter.split(" ").filter((word) => word.startsWith("--"));
-const main = join(root, "src", "main.ts");
+const ownRoot = join(import.meta.dirname, "..", "..");
 /** As much memory for pages and log as a small server would be given; durability is not touched. */
 const postgresSettings = ["shared_buffers=256MB", "max_wal_size=2GB"];
 const operatorKey = "pm_op_bench_0123456789abcdef0123456789";
@@ -37,18 +35,19 @@ const startTimeoutMs = 60_000;
 export async function startRelay(order: RelayOrder): Promise<Target | Absent> {
   await using started = new AsyncDisposableStack();
   const redis = await startRedis(join(order.folder, "redis"));
-  if (redis === undefined) return { name: "relay", why: "it needs redis-server or valkey-server" };
+  if (redis === undefined) return { name: order.name, why: "it needs redis-server or valkey-server" };
   started.use(redis);
   const postgres = started.use(await startEmbedded(order.folder, createLog("silent"), postgresSettings));
   const program = await settle(order, postgres.url, redis.url);
-  await run(["migrate"], program);
-  const relay = started.use(startChild(process.execPath, [...flags, ...profiling(order), main, "serve"], program));
+  const words = commandOf(order);
+  await run(words, ["migrate"], program);
+  const relay = started.use(startChild(process.execPath, [...profiling(order), ...words, "serve"], program));
   const ports = await readPorts(relay, program.logFile);
   const api = { url: `http://127.0.0.1:${ports.http}/v1`, operatorKey };
   const account = await createAccounts(api, order.subaccounts);
   const all = started.move();
   return {
-    name: "relay",
+    name: order.name,
     about: `Postmeter on PostgreSQL 18 (fsync, synchronous_commit) and ${redis.version}, AUTH, ${order.processes} process(es)`,
     port: ports[order.tls === "implicit" ? "submissions" : "submission"] ?? 0,
     logins: account.logins,
@@ -60,12 +59,19 @@ export async function startRelay(order: RelayOrder): Promise<Target | Absent> {
     ],
     books: () => readUsage(api, account),
     verify: () =>
-      run(["ledger", "verify"], program).then(
+      run(words, ["ledger", "verify"], program).then(
         () => null,
         (error: Error) => error.message,
       ),
     [Symbol.asyncDispose]: () => all.disposeAsync(),
   };
+}
+
+/** As `npm run postmeter` starts it: with the same flags of Node. */
+function commandOf({ root = ownRoot }: RelayOrder): string[] {
+  const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { scripts: { postmeter: string } };
+  const flags = manifest.scripts.postmeter.split(" ").filter((word) => word.startsWith("--"));
+  return [...flags, join(root, "src", "main.ts")];
 }
 
 async function settle({ folder, sinkPort, tls, processes }: RelayOrder, databaseUrl: string, redisUrl: string) {
@@ -114,10 +120,14 @@ async function readPorts(relay: Child, logFile: string): Promise<Ports> {
 }
 
 /** A command of the operator's, until it ends. Throws what it said unless it ends with 0. */
-async function run(args: readonly string[], { env, logFile }: Awaited<ReturnType<typeof settle>>): Promise<void> {
+async function run(
+  words: readonly string[],
+  args: readonly string[],
+  { env, logFile }: Awaited<ReturnType<typeof settle>>,
+): Promise<void> {
   const errors = `${logFile}.command`;
   writeFileSync(errors, "");
-  const command = startChild(process.execPath, [...flags, main, ...args], { env, logFile: errors });
+  const command = startChild(process.execPath, [...words, ...args], { env, logFile: errors });
   const said = await text(command.process.stdout!);
   await command.ended;
   const { exitCode } = command.process;

@@ -1,6 +1,6 @@
 /** Starts what the options ask for; what can't take part says why. */
 import { chmodSync, mkdtempSync, rmSync, statfsSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import type { Options } from "./options.ts";
 import { startPostfix } from "./postfix.ts";
 import { startRelay } from "./relay.ts";
@@ -33,7 +33,10 @@ async function start(name: TargetName, folder: string, options: Options, sink: S
   const sinkPort = sink.port;
   switch (name) {
     case "relay":
-      return startRelay({ ...options, folder, sinkPort });
+      return startRelay({ ...options, name, folder, sinkPort });
+    case "before":
+      if (options.before === null) return { name, why: "--before names its folder" };
+      return startRelay({ ...options, name, folder, sinkPort, root: resolve(options.before), profile: null });
     case "postfix-tmpfs":
     case "postfix-disk":
       return startPostfix({ name, folder: join(folder, "postfix"), sinkPort, settings: options.postfix });
