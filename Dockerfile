@@ -26,5 +26,5 @@ EXPOSE 2587 2465 8080
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
     CMD ["node", "-e", "fetch(`http://127.0.0.1:${Number(process.env.POSTMETER_METRICS_PORT) || process.env.POSTMETER_HTTP_PORT || 8080}/healthz`).then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
 # Exec form: SIGTERM reaches the program, which drains and ends with 0 within 30 s.
-ENTRYPOINT ["node", "--max-old-space-size=1024", "--max-semi-space-size=8", "/app/src/main.ts"]
+ENTRYPOINT ["node", "--max-old-space-size=1024", "--max-semi-space-size=16", "/app/src/main.ts"]
 CMD ["serve"]

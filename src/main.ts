@@ -1,4 +1,4 @@
-#!/usr/bin/env -S node --max-old-space-size=1024 --max-semi-space-size=8
+#!/usr/bin/env -S node --max-old-space-size=1024 --max-semi-space-size=16
 /**
  * The program: `postmeter <command>`. `serve` and `dev` run until they are told to stop; every other command is an
  * operator's and ends by itself (cli/). Exit codes: 0 done, 1 failed, 2 wrong usage.

@@ -62,11 +62,27 @@ export interface Wire {
 /** nodemailer's class with the members that are used beyond its documented ones; test/delivery/nodemailer.test.ts guards them. */
 export class Line extends SMTPConnection {
   declare _responseActions: ((reply: string) => void)[];
+  declare _responseQueue: string[];
   declare _supportedExtensions: string[];
   declare _maxAllowedSize: number;
   /** Ours: greeting, EHLO, TLS and AUTH are behind us. */
   isReady = false;
+
+  /** The library waits for a turn of the event loop after each reply; those of a pipelined envelope came together. */
+  _processResponse(): void {
+    while (this.isReady && this._responseActions.length > 0 && PLAIN_REPLY.test(this._responseQueue[0] ?? "")) {
+      const reply = this._responseQueue.shift() as string;
+      this.lastServerResponse = reply;
+      this._responseActions.shift()?.(reply);
+    }
+    if (this._responseQueue.length > 0) libraryTakes.call(this);
+  }
 }
+
+const libraryTakes = (SMTPConnection.prototype as unknown as { _processResponse(): void })._processResponse;
+
+/** One line of ASCII, and not 421, after which the library closes. */
+const PLAIN_REPLY = /^(?!421)[2-5]\d\d [ -~]*$/;
 
 type LineError = Error & { code?: string; originalCode?: string; response?: string | false };
 

@@ -18,34 +18,31 @@ const LF = 0x0a;
 const CRLF = Buffer.from("\r\n");
 
 export function createLineEndings(): LineEndings {
-  let nul = false;
-  let eightBit = false;
-  let heldCr = false; // the last byte was CR: whether it is bare is known with the next one
+  return new Repaired();
+}
 
-  return {
-    push(chunk, emit) {
-      const found = scan(chunk);
-      nul ||= found.nul;
-      eightBit ||= found.eightBit;
-      if (found.clean && !heldCr) {
-        if (chunk.length > 0) emit(chunk);
-        return;
-      }
-      const repaired = repair(chunk, heldCr);
-      heldCr = repaired.heldCr;
-      if (repaired.bytes.length > 0) emit(repaired.bytes);
-    },
-    end(emit) {
-      if (heldCr) emit(CRLF);
-      heldCr = false;
-    },
-    get nul() {
-      return nul;
-    },
-    get eightBit() {
-      return eightBit;
-    },
-  };
+class Repaired implements LineEndings {
+  nul = false;
+  eightBit = false;
+  #heldCr = false; // the last byte was CR: whether it is bare is known with the next one
+
+  push(chunk: Buffer, emit: (piece: Buffer) => void): void {
+    const found = scan(chunk);
+    this.nul ||= found.nul;
+    this.eightBit ||= found.eightBit;
+    if (found.clean && !this.#heldCr) {
+      if (chunk.length > 0) emit(chunk);
+      return;
+    }
+    const repaired = repair(chunk, this.#heldCr);
+    this.#heldCr = repaired.heldCr;
+    if (repaired.bytes.length > 0) emit(repaired.bytes);
+  }
+
+  end(emit: (piece: Buffer) => void): void {
+    if (this.#heldCr) emit(CRLF);
+    this.#heldCr = false;
+  }
 }
 
 /** One pass over all bytes of all mail: the common byte costs one comparison. */

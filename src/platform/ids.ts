@@ -65,7 +65,20 @@ export function newId<Kind extends Id<string>>(clock: Clock): Kind {
 
 /** Shows an id at a door: `formatId("msg", id)` is `msg_01h...`. */
 export function formatId<P extends Prefix>(prefix: P, id: IdOf[P]): string {
-  return fromUUID(id, prefix);
+  return prefix === "sub" || prefix === "mas" ? formatAccountId(prefix, id) : fromUUID(id, prefix);
+}
+
+const MAX_SHOWN = 10_000;
+const shown = { sub: new Map<string, string>(), mas: new Map<string, string>() };
+
+/** An account's id is shown in each line of the log about its messages. */
+function formatAccountId(prefix: "sub" | "mas", id: string): string {
+  const known = shown[prefix].get(id);
+  if (known !== undefined) return known;
+  const text = fromUUID(id, prefix);
+  if (shown[prefix].size >= MAX_SHOWN) shown[prefix].clear();
+  shown[prefix].set(id, text);
+  return text;
 }
 
 /** Reads an id given at a door; undefined unless it is a well-formed id of that kind. */

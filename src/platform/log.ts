@@ -46,6 +46,7 @@ function isClean(value: unknown): boolean {
   if (Object.getPrototypeOf(value) !== Object.prototype) return false;
   for (const name in value) {
     const field = (value as Record<string, unknown>)[name];
+    if (field === null) continue;
     if (secretNames.has(name.toLowerCase()) || (typeof field === "string" ? mayHide(field) : typeof field === "object"))
       return false;
   }

@@ -74,6 +74,17 @@ export function createAcceptor(deps: AcceptorDeps): Acceptor {
     idle = [];
   }
 
+  let scheduled = false;
+  /** At the end of this turn of the event loop: what arrives in it goes together. */
+  function soon(): void {
+    if (scheduled) return;
+    scheduled = true;
+    setImmediate(() => {
+      scheduled = false;
+      pump();
+    });
+  }
+
   async function run(batch: readonly Waiting[]): Promise<void> {
     try {
       await store(batch);
@@ -180,7 +191,7 @@ export function createAcceptor(deps: AcceptorDeps): Acceptor {
     accept: (submission) =>
       new Promise((answer) => {
         waiting.push({ submission, answer, rolled: 0 });
-        pump();
+        soon();
       }),
     idle: () =>
       new Promise((resolve) => {

@@ -3,6 +3,7 @@
  * server cuts. One bytea parameter is the fastest way in; arrays of bytea would be sent as text.
  */
 import type { AccountId } from "../platform/ids.ts";
+import { type PlainElement, plainArray } from "../platform/plain-array.ts";
 import type { Submission } from "./message.ts";
 
 /** The usage rows a batch needs, in the one order in which everybody locks them. */
@@ -18,16 +19,22 @@ export const ACCEPT = {
     make_interval(secs => $28::float8), make_interval(secs => $29::float8))`,
 } as const;
 
-const keyOf = (accountId: AccountId, start: Date) => `${accountId} ${start.toISOString()}`;
+const keyOf = (accountId: AccountId, start: Date) => `${accountId} ${start.getTime()}`;
 
 function usageKeys(messages: readonly Submission[]): Map<string, UsageKey> {
   const keys = new Map<string, UsageKey>();
   for (const { masterId, subaccountId, period } of messages) {
     for (const accountId of [masterId, subaccountId]) {
-      keys.set(keyOf(accountId, period.start), { accountId, start: period.start, end: period.end });
+      const key = keyOf(accountId, period.start);
+      if (!keys.has(key)) keys.set(key, { accountId, start: period.start, end: period.end });
     }
   }
-  return new Map([...keys].sort(([a], [b]) => (a < b ? -1 : 1)));
+  return new Map([...keys].sort(([, a], [, b]) => inLockOrder(a, b)));
+}
+
+function inLockOrder(a: UsageKey, b: UsageKey): number {
+  if (a.accountId !== b.accountId) return a.accountId < b.accountId ? -1 : 1;
+  return a.start.getTime() - b.start.getTime();
 }
 
 /** `lease[i]`: message i is handed over in memory and inserted under this process's lease. */
@@ -40,6 +47,7 @@ export function encodeBatch(
   const index = new Map([...keys.keys()].map((key, i) => [key, i + 1]));
   const place = (accountId: AccountId, start: Date) => index.get(keyOf(accountId, start));
   const column = <T>(of: (message: Submission) => T): T[] => messages.map(of);
+  const plain = (of: (message: Submission) => PlainElement): string => plainArray(messages.map(of));
   const lengths = messages.map((m) => m.partZero.reduce((sum, bytes) => sum + bytes.length, 0));
   let offset = 1;
   const offsets = lengths.map((length) => {
@@ -51,29 +59,29 @@ export function encodeBatch(
   return {
     keys: [...keys.values()],
     values: [
-      [...keys.values()].map((key) => key.accountId),
+      plainArray([...keys.values()].map((key) => key.accountId)),
       [...keys.values()].map((key) => key.start.toISOString()),
-      column((m) => m.id),
-      column((m) => place(m.subaccountId, m.period.start)),
-      column((m) => place(m.masterId, m.period.start)),
-      column((m) => m.units),
-      column((m) => m.credentialId),
+      plain((m) => m.id),
+      plain((m) => place(m.subaccountId, m.period.start)),
+      plain((m) => place(m.masterId, m.period.start)),
+      plain((m) => m.units),
+      plain((m) => m.credentialId),
       column((m) => m.sender),
-      column((m) => m.sizeBytes),
-      column((m) => m.bodyParts),
+      plain((m) => m.sizeBytes),
+      plain((m) => m.bodyParts),
       column((m) => m.headerFrom),
       column((m) => m.headerMessageId),
       column((m) => m.subject),
       column((m) => m.envelopeId),
-      column((m) => m.ret),
-      column((m) => m.eightBit),
-      column((m) => m.smtpUtf8),
-      lease,
-      offsets,
-      lengths,
+      plain((m) => m.ret),
+      plain((m) => m.eightBit),
+      plain((m) => m.smtpUtf8),
+      plainArray(lease),
+      plainArray(offsets),
+      plainArray(lengths),
       Buffer.concat(messages.flatMap((m) => m.partZero)),
-      recipients.map((r) => r.m),
-      recipients.map((r) => r.n),
+      plainArray(recipients.map((r) => r.m)),
+      plainArray(recipients.map((r) => r.n)),
       recipients.map((r) => r.address),
       recipients.map((r) => r.originalRecipient),
       recipients.map((r) => r.notify),

@@ -8,6 +8,7 @@
 import type { ClientBase, Pool } from "pg";
 import type { Clock } from "../platform/clock.ts";
 import { type EventId, newId } from "../platform/ids.ts";
+import { plainArray } from "../platform/plain-array.ts";
 import { enqueue } from "./enqueue.ts";
 import type { Outgoing, Result } from "./message.ts";
 
@@ -65,17 +66,17 @@ async function write(
     ...SETTLE,
     values: [
       owner,
-      results.map((r) => r.task.id),
-      results.map((r) => r.task.attempt),
-      results.map((r) => r.dueAt?.toISOString() ?? null),
+      plainArray(results.map((r) => r.task.id)),
+      plainArray(results.map((r) => r.task.attempt)),
+      plainArray(results.map((r) => r.dueAt?.toISOString())),
       results.map((r) => r.route),
-      results.map((r) => r.task.masterId),
-      results.map((r) => r.task.subaccountId),
-      recipients.map((r) => r.m),
-      recipients.map((r) => r.n),
-      recipients.map((r) => r.state),
+      plainArray(results.map((r) => r.task.masterId)),
+      plainArray(results.map((r) => r.task.subaccountId)),
+      plainArray(recipients.map((r) => r.m)),
+      plainArray(recipients.map((r) => r.n)),
+      plainArray(recipients.map((r) => r.state)),
       recipients.map((r) => JSON.stringify(r.attempt)),
-      recipients.map((r) => (r.told ? newId<EventId>(clock) : null)),
+      plainArray(recipients.map((r) => (r.told ? newId<EventId>(clock) : null))),
       recipients.map((r) => (r.told ? JSON.stringify({ ...r.attempt, recipient: r.address }) : null)),
     ],
   });

@@ -42,6 +42,13 @@ const TLS_NEXT = 220; // the answer to STARTTLS must be out before the socket is
 const NEEDS_TLS = new Set(["AUTH", "MAIL", "RCPT", "DATA"]);
 const PROTOCOL_ERRORS = new Set([500, 501, 502, 503, 504, 530, 555]);
 
+const SPACE = 0x20;
+
+function verbOf(command: Buffer): string {
+  const end = command.indexOf(SPACE);
+  return command.toString("latin1", 0, end < 0 ? command.length : end).toUpperCase();
+}
+
 export class Connection extends SMTPConnection implements Session {
   transaction: Transaction | undefined;
   authFailures = 0;
@@ -167,7 +174,7 @@ export class Connection extends SMTPConnection implements Session {
   /** A reply in place of the command's own. All but `tlsRequired` close the connection. */
   #verdict(command: Buffer): Reply | undefined {
     const continued = this._nextHandler !== false; // a line of an AUTH exchange
-    this.#verb = continued ? "AUTH" : (command.toString("latin1").split(" ", 1)[0] as string).toUpperCase();
+    this.#verb = continued ? "AUTH" : verbOf(command);
     this.#commands += 1;
     if (this.#house.draining()) return replies.shuttingDown;
     if (this.#commands > this.#house.limits.maxCommands) return replies.tooManyCommands;

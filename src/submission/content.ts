@@ -45,63 +45,91 @@ export interface Content {
 }
 
 export function createContent(options: ContentOptions): Content {
-  const { maxBytes } = options;
-  const endings = createLineEndings();
-  const section = createHeaderSection(MAX_HEADER_BYTES);
-  const parts = createParts(options.openStage);
-  let head: Head | undefined;
-  let fault: ContentFault | undefined;
-  let rawBytes = 0;
+  return new ArrivingContent(options);
+}
 
-  const fail = (about: ContentFault["about"], reply: Reply) => {
-    fault ??= { about, reply };
-  };
-  const finishHead = (fields: Buffer, blankLine: boolean) => {
-    const read = beginBody(fields, blankLine, options, parts);
-    if ("kind" in read) head = read;
-    else fail("content", read);
-  };
-  const emit = (piece: Buffer) => {
-    if (fault !== undefined) return;
-    if (head === undefined) {
-      const found = section.push(piece);
-      if (found === "too-long") fail("content", replies.headerTooLong);
-      if (found === undefined || found === "too-long") return;
-      finishHead(found.fields, true);
-      if (head !== undefined) parts.push(found.rest);
-    } else parts.push(piece);
+class ArrivingContent implements Content {
+  readonly #options: ContentOptions;
+  readonly #endings = createLineEndings();
+  readonly #section = createHeaderSection(MAX_HEADER_BYTES);
+  readonly #parts: Parts;
+  readonly #emit = (piece: Buffer): void => this.#take(piece);
+  #head: Head | undefined;
+  #fault: ContentFault | undefined;
+  #rawBytes = 0;
+
+  constructor(options: ContentOptions) {
+    this.#options = options;
+    this.#parts = createParts(options.openStage);
+  }
+
+  push(chunk: Buffer): boolean {
+    const { maxBytes } = this.#options;
+    this.#rawBytes += chunk.length;
+    if (this.#rawBytes > maxBytes) this.#fail("size", replies.messageTooLarge(maxBytes));
+    if (this.#fault === undefined) this.#endings.push(chunk, this.#emit);
+    if (this.#endings.nul) this.#fail("content", replies.nulInMessage);
+    return this.#fault === undefined && this.#parts.full;
+  }
+
+  async flush(): Promise<void> {
+    await this.#orFail(this.#parts.flush());
+  }
+
+  async end(): Promise<Received | ContentFault> {
+    if (this.#fault === undefined) this.#endings.end(this.#emit);
+    if (this.#fault === undefined && this.#head === undefined) this.#finishHead(this.#section.take(), false);
+    const stored = this.#fault === undefined ? await this.#orFail(this.#parts.end()) : undefined;
+    if (this.#fault !== undefined) return this.#fault;
+    return { ...(stored as Stored), head: this.#head as unknown as Head, eightBit: this.#endings.eightBit };
+  }
+
+  discard(): Promise<void> {
+    return this.#parts.discard();
+  }
+
+  get heldBytes(): number {
+    return this.#section.bytes + this.#parts.heldBytes;
+  }
+
+  #take(piece: Buffer): void {
+    if (this.#fault !== undefined) return;
+    if (this.#head !== undefined) this.#parts.push(piece);
+    else this.#takeHead(piece);
     // Repaired line ends make a message longer than it was sent, and we add a header.
-    if (parts.sizeBytes > maxBytes + PART_ZERO_BYTES) fail("size", replies.messageTooLarge(maxBytes));
-  };
-  const orFail = async <T>(write: Promise<T>) => {
+    const { maxBytes } = this.#options;
+    if (this.#parts.sizeBytes > maxBytes + PART_ZERO_BYTES) this.#fail("size", replies.messageTooLarge(maxBytes));
+  }
+
+  #takeHead(piece: Buffer): void {
+    const found = this.#section.push(piece);
+    if (found === undefined) return;
+    if (found === "too-long") {
+      this.#fail("content", replies.headerTooLong);
+      return;
+    }
+    this.#finishHead(found.fields, true);
+    if (this.#head !== undefined) this.#parts.push(found.rest);
+  }
+
+  #finishHead(fields: Buffer, blankLine: boolean): void {
+    const read = beginBody(fields, blankLine, this.#options, this.#parts);
+    if ("kind" in read) this.#head = read;
+    else this.#fail("content", read);
+  }
+
+  #fail(about: ContentFault["about"], reply: Reply): void {
+    this.#fault ??= { about, reply };
+  }
+
+  async #orFail<T>(write: Promise<T>): Promise<T | undefined> {
     try {
       return await write;
     } catch {
-      return void fail("stage", replies.temporaryFailure);
+      this.#fail("stage", replies.temporaryFailure);
+      return undefined;
     }
-  };
-
-  return {
-    push(chunk) {
-      rawBytes += chunk.length;
-      if (rawBytes > maxBytes) fail("size", replies.messageTooLarge(maxBytes));
-      if (fault === undefined) endings.push(chunk, emit);
-      if (endings.nul) fail("content", replies.nulInMessage);
-      return fault === undefined && parts.full;
-    },
-    flush: () => orFail(parts.flush()),
-    async end() {
-      if (fault === undefined) endings.end(emit);
-      if (fault === undefined && head === undefined) finishHead(section.take(), false);
-      const stored = fault === undefined ? await orFail(parts.end()) : undefined;
-      if (fault !== undefined) return fault;
-      return { ...(stored as Stored), head: head as unknown as Head, eightBit: endings.eightBit };
-    },
-    discard: () => parts.discard(),
-    get heldBytes() {
-      return section.bytes + parts.heldBytes;
-    },
-  };
+  }
 }
 
 /** Reads the section and begins the body with what goes on of it. */

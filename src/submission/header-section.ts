@@ -12,31 +12,44 @@ export interface HeaderSection {
   readonly bytes: number;
 }
 
+const CR = 0x0d;
+const LF = 0x0a;
 const LINE_END = Buffer.from("\r\n");
 const SECTION_END = Buffer.from("\r\n\r\n");
 
 /** @param maxBytes of the fields, without the blank line. */
 export function createHeaderSection(maxBytes: number): HeaderSection {
-  const pieces = createPieces();
-  let seam: Buffer = LINE_END; // the last three bytes; before the first line stands a line end that nobody sent
+  return new Gathered(maxBytes);
+}
 
-  return {
-    push(piece) {
-      const end = sectionEnd(seam, piece);
-      if (pieces.bytes + (end ?? piece.length) > maxBytes) return "too-long";
-      pieces.push(end === undefined ? piece : piece.subarray(0, Math.max(0, end)));
-      if (end === undefined) {
-        seam = Buffer.concat([seam, piece.subarray(-3)]).subarray(-3);
-        return undefined;
-      }
-      const all = pieces.join();
-      return { fields: all.subarray(0, all.length + Math.min(0, end)), rest: piece.subarray(end + 2) };
-    },
-    take: () => pieces.join(),
-    get bytes() {
-      return pieces.bytes;
-    },
-  };
+class Gathered implements HeaderSection {
+  readonly #pieces = createPieces();
+  readonly #maxBytes: number;
+  #seam: Buffer = LINE_END; // the last three bytes; before the first line stands a line end that nobody sent
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+  }
+
+  push(piece: Buffer): Section | "too-long" | undefined {
+    const end = sectionEnd(this.#seam, piece);
+    if (this.#pieces.bytes + (end ?? piece.length) > this.#maxBytes) return "too-long";
+    this.#pieces.push(end === undefined ? piece : piece.subarray(0, Math.max(0, end)));
+    if (end === undefined) {
+      this.#seam = Buffer.concat([this.#seam, piece.subarray(-3)]).subarray(-3);
+      return undefined;
+    }
+    const all = this.#pieces.join();
+    return { fields: all.subarray(0, all.length + Math.min(0, end)), rest: piece.subarray(end + 2) };
+  }
+
+  take(): Buffer {
+    return this.#pieces.join();
+  }
+
+  get bytes(): number {
+    return this.#pieces.bytes;
+  }
 }
 
 /**
@@ -44,8 +57,10 @@ export function createHeaderSection(maxBytes: number): HeaderSection {
  * no blank line yet. `seam` is what came just before the piece.
  */
 function sectionEnd(seam: Buffer, piece: Buffer): number | undefined {
-  const across = Buffer.concat([seam, piece.subarray(0, 3)]).indexOf(SECTION_END);
-  if (across >= 0) return across - seam.length + 2;
+  if (piece[0] === CR || piece[0] === LF) {
+    const across = Buffer.concat([seam, piece.subarray(0, 3)]).indexOf(SECTION_END);
+    if (across >= 0) return across - seam.length + 2;
+  }
   const inside = piece.indexOf(SECTION_END);
   return inside < 0 ? undefined : inside + 2;
 }

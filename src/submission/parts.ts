@@ -25,55 +25,64 @@ export interface Parts {
 }
 
 export function createParts(openStage: () => Stage): Parts {
-  const partZero = createPieces();
-  const ahead = createPieces();
-  let stage: Stage | undefined;
-  let sizeBytes = 0;
-  let writing = 0;
+  return new StoredParts(openStage);
+}
 
-  function push(piece: Buffer): void {
-    sizeBytes += piece.length;
-    const room = stage === undefined ? PART_ZERO_BYTES - partZero.bytes : 0;
-    partZero.push(piece.subarray(0, room));
+class StoredParts implements Parts {
+  sizeBytes = 0;
+  readonly #openStage: () => Stage;
+  readonly #partZero = createPieces();
+  readonly #ahead = createPieces();
+  #stage: Stage | undefined;
+  #writing = 0;
+
+  constructor(openStage: () => Stage) {
+    this.#openStage = openStage;
+  }
+
+  push(piece: Buffer): void {
+    this.sizeBytes += piece.length;
+    const room = this.#stage === undefined ? PART_ZERO_BYTES - this.#partZero.bytes : 0;
+    this.#partZero.push(piece.length <= room ? piece : piece.subarray(0, room));
     if (piece.length <= room) return;
-    stage ??= openStage();
-    ahead.push(room === 0 ? piece : piece.subarray(room));
+    this.#stage ??= this.#openStage();
+    this.#ahead.push(room === 0 ? piece : piece.subarray(room));
   }
 
-  async function flush(): Promise<void> {
-    while (ahead.bytes >= PART_BYTES) await write(ahead.take(PART_BYTES));
+  get full(): boolean {
+    return this.#ahead.bytes >= PART_BYTES;
   }
 
-  async function write(part: Buffer): Promise<void> {
-    writing = part.length;
+  async flush(): Promise<void> {
+    while (this.full) await this.#write(this.#ahead.take(PART_BYTES));
+  }
+
+  async end(): Promise<Stored> {
+    if (this.#ahead.bytes > 0) await this.#writeRest();
+    return { partZero: this.#partZero.drain(), bodyParts: 1 + (this.#stage?.parts ?? 0), sizeBytes: this.sizeBytes };
+  }
+
+  async discard(): Promise<void> {
+    this.#partZero.drain();
+    this.#ahead.drain();
+    await this.#stage?.discard();
+  }
+
+  get heldBytes(): number {
+    return this.#partZero.bytes + this.#ahead.bytes + this.#writing;
+  }
+
+  async #writeRest(): Promise<void> {
+    await this.flush();
+    if (this.#ahead.bytes > 0) await this.#write(this.#ahead.join());
+  }
+
+  async #write(part: Buffer): Promise<void> {
+    this.#writing = part.length;
     try {
-      await stage?.write(part);
+      await this.#stage?.write(part);
     } finally {
-      writing = 0;
+      this.#writing = 0;
     }
   }
-
-  return {
-    push,
-    flush,
-    get full() {
-      return ahead.bytes >= PART_BYTES;
-    },
-    async end() {
-      await flush();
-      if (ahead.bytes > 0) await write(ahead.join());
-      return { partZero: partZero.drain(), bodyParts: 1 + (stage?.parts ?? 0), sizeBytes };
-    },
-    async discard() {
-      partZero.drain();
-      ahead.drain();
-      await stage?.discard();
-    },
-    get sizeBytes() {
-      return sizeBytes;
-    },
-    get heldBytes() {
-      return partZero.bytes + ahead.bytes + writing;
-    },
-  };
 }

@@ -17,45 +17,41 @@ const LOOSE = 64;
 const SMALL = 4096;
 
 export function createPieces(): Pieces {
-  let pieces: Buffer[] = [];
-  let loose = 0; // small pieces at the end
-  let bytes = 0;
+  return new Kept();
+}
 
-  function drain(): Buffer[] {
-    const all = pieces;
-    pieces = [];
-    loose = 0;
-    bytes = 0;
-    return all;
-  }
+class Kept implements Pieces {
+  bytes = 0;
+  #pieces: Buffer[] = [];
+  #loose = 0; // small pieces at the end
 
-  function join(): Buffer {
-    const all = drain();
-    return all.length === 1 ? (all[0] as Buffer) : Buffer.concat(all);
-  }
-
-  function push(piece: Buffer): void {
+  push(piece: Buffer): void {
     if (piece.length === 0) return;
-    pieces.push(piece);
-    bytes += piece.length;
-    loose = piece.length < SMALL ? loose + 1 : 0;
-    if (loose === LOOSE) {
-      pieces.push(Buffer.concat(pieces.splice(-LOOSE)));
-      loose = 0;
+    this.#pieces.push(piece);
+    this.bytes += piece.length;
+    this.#loose = piece.length < SMALL ? this.#loose + 1 : 0;
+    if (this.#loose === LOOSE) {
+      this.#pieces.push(Buffer.concat(this.#pieces.splice(-LOOSE)));
+      this.#loose = 0;
     }
   }
 
-  return {
-    push,
-    join,
-    drain,
-    take(length) {
-      const all = join();
-      push(all.subarray(length));
-      return all.subarray(0, length);
-    },
-    get bytes() {
-      return bytes;
-    },
-  };
+  join(): Buffer {
+    const all = this.drain();
+    return all.length === 1 ? (all[0] as Buffer) : Buffer.concat(all);
+  }
+
+  take(length: number): Buffer {
+    const all = this.join();
+    this.push(all.subarray(length));
+    return all.subarray(0, length);
+  }
+
+  drain(): Buffer[] {
+    const all = this.#pieces;
+    this.#pieces = [];
+    this.#loose = 0;
+    this.bytes = 0;
+    return all;
+  }
 }

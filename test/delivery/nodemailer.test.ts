@@ -55,6 +55,28 @@ test("replies go to the expected actions in order, whole, lines joined by LF", a
   close();
 });
 
+test("replies that came together are taken in one turn of the event loop, once the line is ready", async () => {
+  const { line, close } = await greet(answering({ EHLO: "250 me\r\n", ONE: "250 a\r\n550 b\r\n250-c\r\n250 d\r\n" }));
+  const turnsFor = (isReady: boolean) => {
+    line.isReady = isReady;
+    return new Promise<number>((resolve) => {
+      let turns = 0;
+      const count = () => {
+        turns += 1;
+        if (turns < 5) setImmediate(count);
+      };
+      const first = () => setImmediate(count);
+      const last = (reply: string) => reply === "250-c\n250 d" && resolve(turns);
+      line._responseActions.push(first, () => {}, last);
+      (line._socket as net.Socket).write("ONE\r\n");
+    });
+  };
+  expect(await turnsFor(true)).toBe(0);
+  expect(await turnsFor(false)).toBeGreaterThan(0);
+  line.close();
+  close();
+});
+
 test("421 goes to its action first, then the line ends by 'end', once", async () => {
   const { line, close } = await greet(answering({ EHLO: "250 me\r\n", ONE: "421 closing\r\n" }));
   const events: string[] = [];
