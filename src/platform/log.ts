@@ -53,7 +53,7 @@ function isClean(value: unknown): boolean {
   return true;
 }
 
-const mayHide = (text: string) => text.includes("pm_") || text.includes("://");
+const mayHide = (text: string) => text.includes("pm_") || (text.includes("://") && text.includes("@"));
 
 function redactFields(fields: object, depth: number): Record<string, unknown> {
   const shown: Record<string, unknown> = {};
