@@ -43,10 +43,13 @@ export type StateFacts = Readonly<{ state: OwnState; suspendedAt: Date | null; e
 
 /** The strongest of what all of them say, e.g. a subaccount and its master. */
 export function shownState(now: Date, ...accounts: readonly StateFacts[]): ShownState {
-  const ranks = accounts.flatMap(({ state, suspendedAt, expiresAt }) => [
-    shownStates.indexOf(state),
-    suspendedAt === null ? 0 : shownStates.indexOf("suspended"),
-    expiresAt === null || now < expiresAt ? 0 : shownStates.indexOf("expired"),
-  ]);
-  return shownStates[Math.max(0, ...ranks)] ?? "active";
+  let strongest = 0;
+  for (const { state, suspendedAt, expiresAt } of accounts) {
+    strongest = Math.max(strongest, strength[state]);
+    if (suspendedAt !== null) strongest = Math.max(strongest, strength.suspended);
+    if (expiresAt !== null && now >= expiresAt) strongest = Math.max(strongest, strength.expired);
+  }
+  return shownStates[strongest] ?? "active";
 }
+
+const strength = Object.fromEntries(shownStates.map((state, rank) => [state, rank])) as Record<ShownState, number>;
