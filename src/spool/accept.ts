@@ -60,6 +60,17 @@ export function createAcceptor(deps: AcceptorDeps): Acceptor {
   const waiting: Waiting[] = [];
   let idle: (() => void)[] = [];
   let running = 0;
+  let scheduled = false;
+
+  /** At the end of this turn of the event loop: what arrives in it goes together. */
+  function pumpSoon(): void {
+    if (scheduled) return;
+    scheduled = true;
+    setImmediate(() => {
+      scheduled = false;
+      pump();
+    });
+  }
 
   function pump(): void {
     while (running < concurrency && waiting.length > (running === 0 ? 0 : WORTH_ANOTHER)) {
@@ -72,17 +83,6 @@ export function createAcceptor(deps: AcceptorDeps): Acceptor {
     if (running > 0 || waiting.length > 0) return;
     for (const resolve of idle) resolve();
     idle = [];
-  }
-
-  let scheduled = false;
-  /** At the end of this turn of the event loop: what arrives in it goes together. */
-  function soon(): void {
-    if (scheduled) return;
-    scheduled = true;
-    setImmediate(() => {
-      scheduled = false;
-      pump();
-    });
   }
 
   async function run(batch: readonly Waiting[]): Promise<void> {
@@ -191,7 +191,7 @@ export function createAcceptor(deps: AcceptorDeps): Acceptor {
     accept: (submission) =>
       new Promise((answer) => {
         waiting.push({ submission, answer, rolled: 0 });
-        soon();
+        pumpSoon();
       }),
     idle: () =>
       new Promise((resolve) => {
