@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Command } from "commander";
@@ -26,6 +26,11 @@ test("every command answers in JSON when asked, and its help has examples", asyn
     expect(code).toBe(0);
     expect(out).toContain(`Examples:\n  $ postmeter ${path.join(" ")}`);
   }
+});
+
+test("the program tells its version", async () => {
+  const { version } = JSON.parse(readFileSync(join(import.meta.dirname, "../../package.json"), "utf8"));
+  expect(await runWith({}, "--version")).toEqual({ code: 0, out: `${version}\n`, err: "" });
 });
 
 function pathOf(command: Command): string[] {
