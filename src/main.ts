@@ -10,6 +10,7 @@ import { type Config, ConfigError, loadConfig, type Profile } from "./platform/c
 import { Fault } from "./platform/errors.ts";
 import { portProblem } from "./platform/listening.ts";
 import { createLog, type Log } from "./platform/log.ts";
+import { connectionProblem } from "./platform/outage.ts";
 import { startProcesses } from "./processes.ts";
 import { type Among, type Role, roleNames, startNode } from "./serve.ts";
 import { type Begun, reloadFailed, runSibling } from "./sibling.ts";
@@ -91,10 +92,15 @@ async function begin(
   return { ...node, greeting, log, registry: node.house.metrics.registry };
 }
 
+function databaseProblem(error: unknown): string | undefined {
+  const problem = connectionProblem(error);
+  return problem && `${problem} (POSTMETER_DATABASE_URL)`;
+}
+
 /** What an operator can act on goes out as plain lines; the rest is a bug or an outage, and is logged whole. */
 function failed(error: unknown, log: Log | undefined, config: Config | undefined): number {
-  const port = config && portProblem(error, config);
-  if (port !== undefined) process.stderr.write(`postmeter: ${port}\n`);
+  const known = config && (portProblem(error, config) ?? databaseProblem(error));
+  if (known !== undefined) process.stderr.write(`postmeter: ${known}\n`);
   else if (error instanceof ConfigError) process.stderr.write(`postmeter: ${error.problems.join("\npostmeter: ")}\n`);
   else if (error instanceof Fault || log === undefined)
     process.stderr.write(`postmeter: ${(error as Error).message}\n`);
