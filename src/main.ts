@@ -8,7 +8,9 @@ import { createProgram } from "./cli/program.ts";
 import { banner, openDemo } from "./dev.ts";
 import { type Config, ConfigError, loadConfig, type Profile } from "./platform/config.ts";
 import { Fault } from "./platform/errors.ts";
+import { portProblem } from "./platform/listening.ts";
 import { createLog, type Log } from "./platform/log.ts";
+import { connectionProblem } from "./platform/outage.ts";
 import { startProcesses } from "./processes.ts";
 import { type Among, type Role, roleNames, startNode } from "./serve.ts";
 import { type Begun, reloadFailed, runSibling } from "./sibling.ts";
@@ -49,13 +51,15 @@ type LongRunning = Extract<Profile, "serve" | "dev">;
 
 async function run(profile: LongRunning, roles: ReadonlySet<Role>): Promise<number> {
   let log: Log | undefined;
+  let config: Config | undefined;
   try {
-    const config = loadConfig(process.env, profile);
+    const settings = loadConfig(process.env, profile);
+    config = settings;
     log = createLog(config.logLevel);
     if (cluster.isWorker) {
       log = log.child({ pid: process.pid });
       await runSibling((order, among) =>
-        begin(profile, { ...config, ...order.set }, new Set(order.roles), log as Log, among),
+        begin(profile, { ...settings, ...order.set }, new Set(order.roles), log as Log, among),
       );
       return 0;
     }
@@ -66,7 +70,7 @@ async function run(profile: LongRunning, roles: ReadonlySet<Role>): Promise<numb
     const signal = await untilToldToStop(() => running.reload().catch(reloadFailed(log as Log)));
     log.info({ event: "postmeter.stopping", signal }, "draining");
   } catch (error) {
-    return failed(error, log);
+    return failed(error, log, config);
   }
   log.info({ event: "postmeter.stopped" });
   return 0;
@@ -88,9 +92,16 @@ async function begin(
   return { ...node, greeting, log, registry: node.house.metrics.registry };
 }
 
+function databaseProblem(error: unknown): string | undefined {
+  const problem = connectionProblem(error);
+  return problem && `${problem} (POSTMETER_DATABASE_URL)`;
+}
+
 /** What an operator can act on goes out as plain lines; the rest is a bug or an outage, and is logged whole. */
-function failed(error: unknown, log: Log | undefined): number {
-  if (error instanceof ConfigError) process.stderr.write(`postmeter: ${error.problems.join("\npostmeter: ")}\n`);
+function failed(error: unknown, log: Log | undefined, config: Config | undefined): number {
+  const known = config && (portProblem(error, config) ?? databaseProblem(error));
+  if (known !== undefined) process.stderr.write(`postmeter: ${known}\n`);
+  else if (error instanceof ConfigError) process.stderr.write(`postmeter: ${error.problems.join("\npostmeter: ")}\n`);
   else if (error instanceof Fault || log === undefined)
     process.stderr.write(`postmeter: ${(error as Error).message}\n`);
   else {

@@ -97,7 +97,7 @@ function advice({ account, id }: QuotaAlert): string {
     return "With your API key, GET /v1/usage shows what is used, and GET /v1/usage/subaccounts by whom. Your provider can raise the allowance.";
   }
   const path = `/v1/subaccounts/${id}`;
-  return `With your API key, GET ${path}/usage shows what is used; PATCH ${path} raises the monthly_limit, and POST ${path}/top_ups adds units for this period alone.`;
+  return `With an API key of the account, GET ${path}/usage shows what is used. With one of its master, PATCH ${path} raises the monthly_limit, and POST ${path}/top_ups adds units for this period alone.`;
 }
 
 /** 12,345 */

@@ -2,7 +2,7 @@
 import type { Config } from "../platform/config.ts";
 import { checkClock, checkDurability, type Db } from "../platform/database.ts";
 import { readJobState, readPartitionsAhead, readRedisVersion, readServer } from "../platform/diagnose.ts";
-import { Fault } from "../platform/errors.ts";
+import { connectionProblem } from "../platform/outage.ts";
 import { oldestSnapshotSeconds } from "../platform/snapshot.ts";
 import { openTls } from "../platform/tls.ts";
 import { measureQueue } from "../spool/inspect.ts";
@@ -31,7 +31,8 @@ export async function look(check: string, find: () => Found | Promise<Found>): P
     return { check, ...(await find()) };
   } catch (error) {
     const reason = error instanceof Error ? (error.message.split("\n")[0] ?? "") : String(error);
-    return { check, state: "fail", detail: reason, ...(error instanceof Fault ? {} : { advice: "see the reason" }) };
+    const advice = connectionProblem(error) && "check POSTMETER_DATABASE_URL, and that PostgreSQL runs there";
+    return { check, state: "fail", detail: reason, ...(advice && { advice }) };
   }
 }
 

@@ -4,7 +4,7 @@ import { addCorrection } from "../metering/correction.ts";
 import { type LedgerReport, verifyLedger } from "../metering/verify.ts";
 import type { MessageId } from "../platform/ids.ts";
 import * as input from "./input.ts";
-import { table } from "./layout.ts";
+import { instant, table } from "./layout.ts";
 import { operator } from "./session.ts";
 import { shape } from "./shape.ts";
 import { type Cli, group, type Options, runWith, type Shown, verb } from "./verb.ts";
@@ -52,7 +52,7 @@ function addCorrect(ledger: Command, cli: Cli): void {
     .action((messageId: MessageId, units: number, { note, ...options }: CorrectOptions) =>
       runWith(cli, options, async ({ db, clock }) => {
         const correction = await addCorrection(db, operator, { messageId, units, note }, clock);
-        const text = `${units} units in the period from ${correction.period.start.toISOString()}`;
+        const text = `${units} units in the period from ${instant(correction.period.start)}`;
         return { json: shape(correction, "ent"), text };
       }),
     );

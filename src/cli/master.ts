@@ -12,7 +12,7 @@ import { transitionMaster } from "../accounts/transition.ts";
 import { formatId, type MasterId } from "../platform/ids.ts";
 import type { NotificationEmail } from "../platform/schema.ts";
 import * as input from "./input.ts";
-import { facts, table } from "./layout.ts";
+import { facts, instant, table } from "./layout.ts";
 import { operator } from "./session.ts";
 import { masterShape } from "./shape.ts";
 import { type Cli, group, type Options, runWith, type Shown, verb } from "./verb.ts";
@@ -170,7 +170,7 @@ function shownMaster(master: Master): Shown {
     allowance: master.allowance ?? "none",
     overage: master.overage === "bill" ? `bill, up to ${master.ceilingFactor} x allowance` : master.overage,
     periods: `from day ${anchorDay}, ${timeZone}`,
-    ...(next && { "periods then": `from day ${next.anchorDay}, ${next.timeZone}, at ${next.changesAt.toISOString()}` }),
+    ...(next && { "periods then": `from day ${next.anchorDay}, ${next.timeZone}, at ${instant(next.changesAt)}` }),
     "sender policy": master.senderPolicy,
     "strict allocation": master.strictAllocation,
     "notification emails": emails.join(", "),

@@ -3,6 +3,7 @@
  *
  * Invariant: a command calls the functions that the API calls, as the operator; it holds no rule and no SQL of its own.
  */
+import { readFileSync } from "node:fs";
 import { Command } from "commander";
 import { addConfigCommand } from "./config.ts";
 import { addCredentialCommands } from "./credential.ts";
@@ -51,11 +52,16 @@ export function processCli(): Cli {
 export function createProgram(cli: Cli = processCli()): Command {
   const program = new Command("postmeter")
     .description("an SMTP relay for resellers")
+    .version(version(), "--version", "which one this is")
     .showHelpAfterError("(add --help for what this command takes)")
     .configureOutput({ writeOut: cli.write, writeErr: cli.complain })
     .exitOverride((error) => cli.exit(error.exitCode === 0 ? 0 : 2));
   for (const add of commands) add(program, cli);
   return program;
+}
+
+function version(): string {
+  return JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")).version;
 }
 
 class Ended extends Error {}

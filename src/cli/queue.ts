@@ -66,7 +66,7 @@ function addList(queue: Command, cli: Cli): void {
         const total = `${depth} waiting, the oldest for ${Math.round(oldestSeconds)} s`;
         const text = table(["id", "subaccount", "from", "open", "attempts", "next try"], rows, "Nothing is waiting.");
         return {
-          json: { data: items.map((one) => shape(one, "msg")), has_more: more, depth, oldest_seconds: oldestSeconds },
+          json: { data: items.map(messageShape), has_more: more, depth, oldest_seconds: oldestSeconds },
           text: depth === 0 ? text : `${text}\n\n${total}`,
         };
       }),
@@ -93,6 +93,15 @@ function addHold(queue: Command, cli: Cli): void {
   }
 }
 
+/** Its header's Message-ID is no id of ours, so it has the name that the API gives it. */
+function messageShape({ messageId, queue, ...message }: MessageView): object {
+  const { leased: sending, ...waiting } = queue ?? { leased: false };
+  return {
+    ...(shape({ ...message, headerMessageId: messageId }, "msg") as object),
+    queue: queue && shape({ ...waiting, sending }),
+  };
+}
+
 function shownMessage(message: MessageView): Shown {
   const head = facts({
     id: formatId("msg", message.id),
@@ -108,10 +117,10 @@ function shownMessage(message: MessageView): Shown {
   });
   const rows = message.recipients.flatMap(({ address, state, attempts }) => [
     [address, state, "", "", ""],
-    ...attempts.map(({ at, outcome, remote, reply }) => ["", outcome, at, remote, reply]),
+    ...attempts.map(({ at, outcome, remote, reply }) => ["", outcome, new Date(at), remote, reply]),
   ]);
   return {
-    json: shape(message, "msg"),
+    json: messageShape(message),
     text: `${head}\n\n${table(["recipient", "state", "at", "server", "answer"], rows)}`,
   };
 }

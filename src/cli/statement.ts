@@ -7,7 +7,7 @@ import { billedUnits, overageUnits, type Statement, type StatementSummary } from
 import { statementCsv } from "../metering/statement-csv.ts";
 import { formatId, type MasterId } from "../platform/ids.ts";
 import * as input from "./input.ts";
-import { facts, table } from "./layout.ts";
+import { facts, instant, table } from "./layout.ts";
 import { operator } from "./session.ts";
 import { page, shape } from "./shape.ts";
 import { type Cli, group, type Options, runWith, type Shown, verb } from "./verb.ts";
@@ -98,7 +98,7 @@ function shownStatement(statement: Statement): Shown {
   const { period, lines, closedAt } = statement;
   const head = facts({
     statement: statement.id === null ? "preview, not closed" : formatId("stm", statement.id),
-    period: `${period.start.toISOString()} to ${period.end.toISOString()}`,
+    period: `${instant(period.start)} to ${instant(period.end)}`,
     allowance: statement.allowance ?? "none",
     messages: statement.messages,
     units: statement.units,

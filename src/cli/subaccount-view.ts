@@ -4,7 +4,7 @@ import { readUsages, type SubaccountUsage } from "../metering/usage.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Db } from "../platform/database.ts";
 import { formatId } from "../platform/ids.ts";
-import { facts } from "./layout.ts";
+import { facts, instant } from "./layout.ts";
 import { operator } from "./session.ts";
 import { shape, subaccountShape } from "./shape.ts";
 import type { Shown } from "./verb.ts";
@@ -29,7 +29,7 @@ export async function shownSubaccount(db: Db, subaccount: Subaccount, clock: Clo
 
 export function usageFacts(usage: SubaccountUsage) {
   return {
-    period: `${usage.period.start.toISOString()} to ${usage.period.end.toISOString()}`,
+    period: `${instant(usage.period.start)} to ${instant(usage.period.end)}`,
     used: usage.used,
     limit: usage.limit ?? "none",
     "top-ups": usage.topUp || undefined,

@@ -5,7 +5,7 @@ import { listSubaccountUsage, readMasterUsage, readUsage } from "../metering/usa
 import type { MasterId } from "../platform/ids.ts";
 import { formatId, type SubaccountId } from "../platform/ids.ts";
 import * as input from "./input.ts";
-import { facts, table } from "./layout.ts";
+import { facts, instant, table } from "./layout.ts";
 import { operator, type Session } from "./session.ts";
 import { page, shape } from "./shape.ts";
 import { usageFacts } from "./subaccount-view.ts";
@@ -57,7 +57,7 @@ async function daily({ db, clock }: Session, id: SubaccountId, { period }: Usage
 async function ofMaster({ db, clock }: Session, id: MasterId, { period }: UsageOptions): Promise<Shown> {
   const usage = await readMasterUsage(db, operator, id, period, clock);
   const text = facts({
-    period: `${usage.period.start.toISOString()} to ${usage.period.end.toISOString()}`,
+    period: `${instant(usage.period.start)} to ${instant(usage.period.end)}`,
     used: usage.used,
     allowance: usage.allowance ?? "none",
     "never more than": usage.cap ?? "unlimited",

@@ -5,7 +5,7 @@
 import type { Command } from "commander";
 import { ConfigError } from "../platform/config.ts";
 import { Fault } from "../platform/errors.ts";
-import { isOutage } from "../platform/outage.ts";
+import { connectionProblem } from "../platform/outage.ts";
 import { openSession, type Session } from "./session.ts";
 
 /** What the commands reach outside of the database. Tests play it. */
@@ -67,5 +67,5 @@ function complaints(error: unknown): readonly string[] {
     return [error.message, ...further];
   }
   const reason = error instanceof Error ? error.message.split("\n")[0] : String(error);
-  return [isOutage(error) ? `PostgreSQL can't be reached: ${reason}` : `it failed: ${reason}`];
+  return [connectionProblem(error) ?? `it failed: ${reason}`];
 }

@@ -15,6 +15,8 @@ const SYSTEM = new Set([
   "ENOTFOUND",
   "EAI_AGAIN",
 ]);
+/** Class 28: user or password; 3D: no such database. */
+const NO_ENTRY = /^(28...|3D000)$/;
 const MESSAGES =
   /^(Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error)/;
 
@@ -28,6 +30,15 @@ export function isOutage(error: unknown): boolean {
       return syscall === "connect" || syscall === "read" || syscall === "write" || syscall === "getaddrinfo";
   }
   return MESSAGES.test(error.message);
+}
+
+/** Why there is no way to PostgreSQL, in words for the operator; undefined: the error is of another kind. */
+export function connectionProblem(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined;
+  const [reason] = error.message.split("\n");
+  if (isOutage(error)) return `PostgreSQL can't be reached: ${reason}`;
+  const { code } = error as { code?: unknown };
+  return typeof code === "string" && NO_ENTRY.test(code) ? `PostgreSQL lets nobody in: ${reason}` : undefined;
 }
 
 /**

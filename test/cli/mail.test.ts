@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { messageShape } from "../../src/api/message-shape.ts";
 import { periodAt } from "../../src/metering/period.ts";
 import { formatId, type MessageId } from "../../src/platform/ids.ts";
 import { acceptUnits } from "../support/ledger.ts";
@@ -36,6 +37,17 @@ test("the queue is listed, held, let go, and a message shown, retried and cancel
   expect(await json("queue", "cancel", msg)).toMatchObject({ state: "cancelled" });
   expect((await run("queue", "cancel", msg)).err).toBe("postmeter: Nothing of this message is queued any more.\n");
   expect((await run("queue", "list")).out).toBe("Nothing is waiting.\n");
+});
+
+test("a message is shown to programs with the members of the API: its Message-ID header is not taken for an id", async () => {
+  const { json, msg, database } = await sent();
+  await database.pool.query("update message set header_message_id = '<20261126.1@customer.example>'");
+  const shown = await json("queue", "show", msg);
+  expect(shown).toMatchObject({ id: msg, header_message_id: "<20261126.1@customer.example>" });
+  expect(shown).not.toHaveProperty("message_id");
+  expect((await json("queue", "list")).data).toEqual([shown]);
+  const { master_id: _, ...members } = shown; // the API names no master to itself
+  expect(() => messageShape.parse(members)).not.toThrow();
 });
 
 test("usage is shown for a subaccount, by day, for a master and for its subaccounts", async () => {

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Command } from "commander";
@@ -7,6 +7,7 @@ import { createProgram, processCli } from "../../src/cli/program.ts";
 import { startEmbedded } from "../../src/platform/embedded.ts";
 import { createDatabase } from "../support/database.ts";
 import { silentLog } from "../support/log.ts";
+import { withDatabase } from "../support/template.ts";
 import { house, houseWithAccounts, runWith, secret } from "./house.ts";
 
 function leaves(command: Command): Command[] {
@@ -26,6 +27,11 @@ test("every command answers in JSON when asked, and its help has examples", asyn
     expect(code).toBe(0);
     expect(out).toContain(`Examples:\n  $ postmeter ${path.join(" ")}`);
   }
+});
+
+test("the program tells its version", async () => {
+  const { version } = JSON.parse(readFileSync(join(import.meta.dirname, "../../package.json"), "utf8"));
+  expect(await runWith({}, "--version")).toEqual({ code: 0, out: `${version}\n`, err: "" });
 });
 
 function pathOf(command: Command): string[] {
@@ -79,6 +85,15 @@ test("settings that are wrong are all named; a database that is away, or behind,
   expect(wrong.err).toContain("POSTMETER_SHOE");
   const away = await runWith({ POSTMETER_DATABASE_URL: "postgres://127.0.0.1:1/x" }, "master", "list");
   expect(away).toMatchObject({ code: 1, err: expect.stringMatching(/^postmeter: PostgreSQL can't be reached: .*\n$/) });
+  const missing = await runWith(
+    { POSTMETER_DATABASE_URL: withDatabase(await createDatabase(), "no_such_one") },
+    "master",
+    "list",
+  );
+  expect(missing).toMatchObject({
+    code: 1,
+    err: expect.stringMatching(/^postmeter: PostgreSQL lets nobody in: .*\n$/),
+  });
   const behind = await runWith({ POSTMETER_DATABASE_URL: await createDatabase("template0") }, "master", "list");
   expect(behind).toMatchObject({ code: 1, err: expect.stringMatching(/not at this version.*postmeter migrate\n$/) });
 });
@@ -178,6 +193,6 @@ test("the doctor goes no further than it can: wrong settings, and a database tha
     "dev",
   );
   expect(away.code).toBe(1);
-  expect(away.out).toMatch(/fail {2}PostgreSQL +connect ECONNREFUSED/);
+  expect(away.out).toMatch(/fail {2}PostgreSQL +connect ECONNREFUSED.* -> check POSTMETER_DATABASE_URL/);
   expect(away.out).toMatch(/fail {2}Redis +it can't be reached/);
 });

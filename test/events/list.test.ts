@@ -75,6 +75,13 @@ test("what was written and what follows from other rows stand in one order, newe
   });
 });
 
+test("an instant in the data of an event is UTC with Z, as everywhere in the API", async () => {
+  const { list } = await happened();
+  const thresholds = await list({ type: "quota.threshold" });
+  const start = periodAt(utcMonths, thresholds[0]!.at).start.toISOString();
+  expect(thresholds.map(({ data }) => data.period_start)).toEqual([start, start]);
+});
+
 test("pages follow one another without a gap or a repetition", async () => {
   const { list } = await happened();
   const whole = await list();

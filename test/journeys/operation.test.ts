@@ -80,6 +80,31 @@ function run(args: readonly string[], env: Record<string, string>) {
   );
 }
 
+test("a start that can't be is told in one line: a port that is taken, a database that is away", async () => {
+  const databaseUrl = await createDatabase();
+  const relay = await startRelay({ databaseUrl });
+  const port = String(relay.ports.submission);
+  const { folder, secret, operatorKey } = makeHome();
+  const env = {
+    POSTMETER_DATABASE_URL: databaseUrl,
+    POSTMETER_DATA_DIR: folder,
+    POSTMETER_SECRET: secret,
+    POSTMETER_OPERATOR_KEY: operatorKey,
+    POSTMETER_UPSTREAM_URL: "capture:",
+    POSTMETER_SUBMISSION_PORT: port,
+    POSTMETER_HTTP_PORT: "0",
+    POSTMETER_LOG_LEVEL: "error",
+  };
+  expect(await run(["serve"], env)).toMatchObject({
+    code: 1,
+    err: `postmeter: POSTMETER_SUBMISSION_PORT: 127.0.0.1:${port} is in use by another program: end that, or set another port\n`,
+  });
+  expect(await run(["serve"], { ...env, POSTMETER_DATABASE_URL: "postgres://127.0.0.1:1/x" })).toMatchObject({
+    code: 1,
+    err: "postmeter: PostgreSQL can't be reached: connect ECONNREFUSED 127.0.0.1:1 (POSTMETER_DATABASE_URL)\n",
+  });
+});
+
 test("a second instance on one data folder is refused in one line; the books of the first are proven by a command", async () => {
   const home = makeHome();
   const relay = await startRelay({ databaseUrl: "", home });

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { isOutage, mayHaveCommitted } from "../../src/platform/outage.ts";
+import { connectionProblem, isOutage, mayHaveCommitted } from "../../src/platform/outage.ts";
 import { inTransaction } from "../../src/platform/transaction.ts";
 import { testDatabase } from "../support/database.ts";
 
@@ -26,6 +26,18 @@ test.each([
   [{}, "Connection terminated unexpectedly", true],
 ])("%j leaves open what was done only when a call was under way", (more, message, open) => {
   expect(mayHaveCommitted(Object.assign(new Error(message), more))).toBe(open);
+});
+
+test("no way to PostgreSQL is told in words; a mistake in the program is not taken for it", async () => {
+  const refused = Object.assign(new Error("connect ECONNREFUSED 127.0.0.1:1"), {
+    code: "ECONNREFUSED",
+    syscall: "connect",
+  });
+  expect(connectionProblem(refused)).toBe("PostgreSQL can't be reached: connect ECONNREFUSED 127.0.0.1:1");
+  const stranger = Object.assign(new Error('password authentication failed for user "x"'), { code: "28P01" });
+  expect(connectionProblem(stranger)).toBe('PostgreSQL lets nobody in: password authentication failed for user "x"');
+  expect(connectionProblem(await failure("select 1/0"))).toBeUndefined();
+  expect(connectionProblem("28P01")).toBeUndefined();
 });
 
 test.each(["select nothing_like_this", "select 1/0", "do $$ begin raise exception using errcode = '23505'; end $$"])(
