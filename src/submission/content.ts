@@ -30,7 +30,8 @@ export type ContentOptions = Readonly<{
 }>;
 
 export type ContentFault = Readonly<{ reply: Reply; about: "size" | "content" | "stage" }>;
-export type Received = Stored & Readonly<{ head: Head; eightBit: boolean }>;
+/** `addedBytes`: the length of what `compose` gave. */
+export type Received = Stored & Readonly<{ head: Head; addedBytes: number; eightBit: boolean }>;
 
 export interface Content {
   /** True when `flush` has to be awaited before the next chunk. */
@@ -50,6 +51,7 @@ export function createContent(options: ContentOptions): Content {
   const section = createHeaderSection(MAX_HEADER_BYTES);
   const parts = createParts(options.openStage);
   let head: Head | undefined;
+  let addedBytes = 0;
   let fault: ContentFault | undefined;
   let rawBytes = 0;
 
@@ -58,8 +60,8 @@ export function createContent(options: ContentOptions): Content {
   };
   const finishHead = (fields: Buffer, blankLine: boolean) => {
     const read = beginBody(fields, blankLine, options, parts);
-    if ("kind" in read) head = read;
-    else fail("content", read);
+    if ("code" in read) return fail("content", read);
+    ({ head, addedBytes } = read);
   };
   const emit = (piece: Buffer) => {
     if (fault !== undefined) return;
@@ -95,7 +97,7 @@ export function createContent(options: ContentOptions): Content {
       if (fault === undefined && head === undefined) finishHead(section.take(), false);
       const stored = fault === undefined ? await orFail(parts.end()) : undefined;
       if (fault !== undefined) return fault;
-      return { ...(stored as Stored), head: head as unknown as Head, eightBit: endings.eightBit };
+      return { ...(stored as Stored), head: head as unknown as Head, addedBytes, eightBit: endings.eightBit };
     },
     discard: () => parts.discard(),
     get heldBytes() {
@@ -104,8 +106,10 @@ export function createContent(options: ContentOptions): Content {
   };
 }
 
+type Begun = Readonly<{ head: Head; addedBytes: number }>;
+
 /** Reads the section and begins the body with what goes on of it. */
-function beginBody(section: Buffer, blankLine: boolean, options: ContentOptions, parts: Parts): Head | Reply {
+function beginBody(section: Buffer, blankLine: boolean, options: ContentOptions, parts: Parts): Begun | Reply {
   const fields = withoutMboxLine(section);
   const head = readHead(fields);
   if (head.kind === "refused") return head.reply;
@@ -117,7 +121,7 @@ function beginBody(section: Buffer, blankLine: boolean, options: ContentOptions,
     parts.push(content); // a line that is no field: the content began without a blank line
     if (blankLine) parts.push(LINE_END);
   }
-  return head;
+  return { head, addedBytes: added.length };
 }
 
 const LINE_END = Buffer.from("\r\n");

@@ -12,6 +12,7 @@ import { createMetrics } from "../../src/platform/metrics.ts";
 import { createGate } from "../../src/quota/create-gate.ts";
 import { createAcceptor } from "../../src/spool/accept.ts";
 import { readBody } from "../../src/spool/body.ts";
+import { openInDoubt } from "../../src/spool/in-doubt.ts";
 import { registerNode } from "../../src/spool/lease.ts";
 import { createStage } from "../../src/spool/stage.ts";
 import { startSubmission } from "../../src/submission/server.ts";
@@ -40,6 +41,7 @@ const acceptor = createAcceptor({
   log: silentLog,
   lifetimeMs: 3_600_000,
 });
+const inDoubt = await openInDoubt({ pool, changes, metrics, log: silentLog });
 const submission = await startSubmission({
   config: {
     submissionHost: "127.0.0.1",
@@ -61,11 +63,13 @@ const submission = await startSubmission({
   sending: authenticator.sending,
   senderAllowed: createSenderDomains({ db, changes }).allowed,
   accept: acceptor.accept,
+  inDoubt,
   createStage: (id) => createStage(pool, id),
   refused: () => {},
 });
 afterAll(async () => {
   await submission[Symbol.asyncDispose]();
+  await inDoubt[Symbol.asyncDispose]();
   await changes[Symbol.asyncDispose]();
   await gate[Symbol.asyncDispose]();
 });
