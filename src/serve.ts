@@ -22,6 +22,7 @@ import { publishAccount } from "./quota/publish.ts";
 import { createReadiness } from "./readiness.ts";
 import { startSampling } from "./sampling.ts";
 import { createAcceptor } from "./spool/accept.ts";
+import { openInDoubt } from "./spool/in-doubt.ts";
 import { createStage } from "./spool/stage.ts";
 import { deliverySpool } from "./spool/work.ts";
 import { startSubmission } from "./submission/server.ts";
@@ -120,6 +121,7 @@ async function startInbound(house: House, tls: Tls, delivery: Delivery | undefin
   const { pool, db } = database;
   const refusals = opened.use(createRefusalRecorder({ pool, clock, log }));
   const domains = createSenderDomains({ db, changes });
+  const inDoubt = opened.use(await openInDoubt({ pool, changes, metrics, log }));
   const acceptor = createAcceptor({
     pool: accepting.pool,
     connect: () => freshClient(accepting),
@@ -141,6 +143,7 @@ async function startInbound(house: House, tls: Tls, delivery: Delivery | undefin
     sending: authenticator.sending,
     senderAllowed: domains.allowed,
     accept: acceptor.accept,
+    inDoubt,
     createStage: (id) => createStage(pool, id),
     refused: refusals.refused,
   });

@@ -16,6 +16,8 @@ export type Change =
   | Readonly<{ kind: "lockout"; key: string; until: number }>
   /** The first failed log-in of a user name and network; `key` as above. */
   | Readonly<{ kind: "failure"; key: string }>
+  /** A message of that subaccount and size may be sent again (spool/in-doubt). */
+  | Readonly<{ kind: "doubt"; id: string; sizeBytes: number }>
   /** Something may have been missed. */
   | Readonly<{ kind: "everything" }>;
 
@@ -40,7 +42,7 @@ export async function listenForChanges({ url, log, heartbeatMs = 5000 }: ListenO
   let timer: NodeJS.Timeout | undefined;
 
   const tell = (change: Change) => {
-    if (!isAboutLogins(change)) count++;
+    if (!leavesAccounts(change)) count++;
     for (const hear of subscribers) hear(change);
   };
 
@@ -111,9 +113,9 @@ export async function listenForChanges({ url, log, heartbeatMs = 5000 }: ListenO
   };
 }
 
-/** No row of an account has changed. These may come as fast as someone guesses passwords. */
-export function isAboutLogins(change: Change): boolean {
-  return change.kind === "failure" || change.kind === "lockout";
+/** No row of an account has changed. These may come as fast as someone guesses passwords, or connections break. */
+export function leavesAccounts(change: Change): boolean {
+  return change.kind === "failure" || change.kind === "lockout" || change.kind === "doubt";
 }
 
 /** Undefined for what a newer program may say. */
@@ -129,6 +131,8 @@ export function parseChange(payload: string): Change | undefined {
       return { kind, name: first };
     case "failure":
       return { kind, key: first };
+    case "doubt":
+      return { kind, id: first, sizeBytes: Number(second) };
     case "lockout":
       return { kind, key: first, until: Number(second) };
     default:

@@ -5,7 +5,7 @@
  * of, and not at all while changes can't be heard. Misses are not kept. At most `max` values, the oldest go first.
  */
 import { performance } from "node:perf_hooks";
-import { type AccountChanges, type Change, isAboutLogins } from "./changes.ts";
+import { type AccountChanges, type Change, leavesAccounts } from "./changes.ts";
 
 export type Recent<V> = Readonly<{
   /** What is known without asking the database. */
@@ -38,7 +38,7 @@ export function createRecent<V>(options: RecentOptions<V>): Recent<V> {
 
   changes.subscribe((change) => {
     if (change.kind === "everything") return entries.clear();
-    if (isAboutLogins(change)) return;
+    if (leavesAccounts(change)) return;
     for (const [key, { value }] of entries) if (concerns(change, value, key)) entries.delete(key);
   });
 

@@ -43,6 +43,8 @@ function submission(counter: MakeCounter, gauge: MakeGauge) {
     acceptedUnits: counter("accepted_units_total", "Recipients charged."),
     acceptedBytes: counter("accepted_bytes_total", "Bytes of accepted messages."),
     refused: counter("refused_messages_total", "Messages refused, by reason.", ["reason"]),
+    inDoubt: counter("in_doubt_messages_total", "Accepted messages whose 250 the client can't have read."),
+    repeated: counter("repeated_messages_total", "Retries of those, answered with the first one's id."),
     submissionReplies: counter("submission_replies_total", "Replies of the submission server by code.", ["code"]),
     connections: gauge("submission_connections", "Open connections of clients."),
     authFailures: counter("auth_failures_total", "AUTH attempts that failed."),

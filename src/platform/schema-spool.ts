@@ -54,6 +54,7 @@ export type InDoubtTable = {
   sender: string;
   content_hash: Buffer;
   message_id: MessageId;
+  added_bytes: Generated<number>;
   until: Date;
 };
 

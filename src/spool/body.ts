@@ -19,8 +19,8 @@ export async function readSmallBodies(
 }
 
 /** @throws when a part is gone (its retention has passed). */
-export async function* readBody(pool: Pool, id: MessageId, parts: number): AsyncGenerator<Uint8Array> {
-  for (let part = 0; part < parts; part += 1) {
+export async function* readBody(pool: Pool, id: MessageId, parts: number, from = 0): AsyncGenerator<Uint8Array> {
+  for (let part = from; part < parts; part += 1) {
     const { rows } = await pool.query<{ bytes: Buffer }>({ ...READ, values: [id, part] });
     const row = rows[0];
     if (row === undefined) throw new Error(`part ${part} of the body is gone`);

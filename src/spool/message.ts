@@ -32,6 +32,12 @@ export type Submission = Readonly<{
   smtpUtf8: boolean;
 }>;
 
+/**
+ * A message that may be stored, as its client knows it: `sizeBytes` is without the header that we put on top, whose length is
+ * `addedBytes`.
+ */
+export type Doubtful = Readonly<{ id: MessageId; subaccountId: SubaccountId; sizeBytes: number; addedBytes: number }>;
+
 export type Acceptance =
   | Readonly<{ kind: "accepted"; id: MessageId }>
   | Readonly<{ kind: "over"; account: "subaccount" | "master"; used: number; cap: number; resetsAt: Date }>

@@ -3,7 +3,13 @@
  * test/submission/library.test.ts fails when what is overridden here changes.
  *
  * Changed: no wait of 100 ms before the greeting; enhanced status codes on all replies, and only one on ours; TLS and AUTH
- * asked for by ourselves; an end for clients that send only commands or errors; a transaction of our own per session.
+ * asked for by ourselves; an end for clients that send only commands or errors; a transaction of our own per session; an eye
+ * on whether the client can have read a 250.
+ *
+ * It can't when, before anything else came from it behind its final dot, the connection failed or we cut it off: before
+ * the 250 could be written, or within UNHEARD_MS after it, or later by a time-out of the system, which says that the 250 never
+ * arrived. An end (FIN) is no failure: a client may end its side and go on reading, so it suppresses nothing, whether it came
+ * before the 250 or after. A client that has read the 250 and then resets the connection can't be told from one that has not.
  */
 
 import type { Socket } from "node:net";
@@ -12,6 +18,7 @@ import type { SMTPServer, SMTPServerSession } from "smtp-server";
 import { SMTPConnection } from "smtp-server/lib/smtp-connection.js";
 import type { SendingAccount } from "../accounts/authenticate.ts";
 import { type Reply, replyText } from "../mail/reply.ts";
+import type { Doubtful } from "../spool/message.ts";
 import type { Limits, Progress } from "./limits.ts";
 import * as replies from "./replies.ts";
 import type { Session, Transaction } from "./session.ts";
@@ -26,6 +33,8 @@ export type House = Readonly<{
   cleartextAllowed: (peer: Peer) => boolean;
   draining: () => boolean;
   replied: (code: number) => void;
+  /** The client can't have read the 250 of this message. */
+  unheard: (doubtful: Doubtful) => void;
 }>;
 
 const connections = new WeakMap<SMTPServerSession, Connection>();
@@ -40,6 +49,8 @@ export function connectionOf(session: SMTPServerSession): Connection {
 const OWN_STATUS = /^[245]\.\d{1,3}\.\d{1,3} /;
 const TLS_NEXT = 220; // the answer to STARTTLS must be out before the socket is wrapped
 const NEEDS_TLS = new Set(["AUTH", "MAIL", "RCPT", "DATA"]);
+/** A client that is gone answers the 250 with a reset within a round trip; later ones end an idle connection. */
+const UNHEARD_MS = 30_000;
 const PROTOCOL_ERRORS = new Set([500, 501, 502, 503, 504, 530, 555]);
 
 const SPACE = 0x20;
@@ -61,6 +72,8 @@ export class Connection extends SMTPConnection implements Session {
   #verb = "";
   #commands = 0;
   #errors = 0;
+  #failed = false; // by an error or by us, while the client had not ended it
+  #promised: Readonly<{ doubtful: Doubtful; atMs: number }> | undefined; // the last 250, while nothing came after it
 
   constructor(server: SMTPServer, socket: Socket | TLSSocket, peer: Peer, house: House) {
     super(server, socket, { remoteAddress: peer.address, remotePort: peer.port });
@@ -127,7 +140,33 @@ export class Connection extends SMTPConnection implements Session {
 
   /** Ends the connection at once, without a reply. */
   destroy(): void {
+    this.#fail();
     this._socket.destroy();
+  }
+
+  /** The 250 for this message is about to be written. */
+  promise(doubtful: Doubtful): void {
+    if (this.#failed) this.#house.unheard(doubtful);
+    else if (!this.#ended) this.#promised = { doubtful, atMs: performance.now() };
+  }
+
+  /** By its client. */
+  get #ended(): boolean {
+    return this._socket.readableEnded;
+  }
+
+  #fail(code?: string): void {
+    if (this.#ended) return;
+    this.#failed = true;
+    const promised = this.#promised;
+    this.#promised = undefined;
+    if (promised === undefined) return;
+    if (code === "ETIMEDOUT" || performance.now() - promised.atMs < UNHEARD_MS) this.#house.unheard(promised.doubtful);
+  }
+
+  override _onError(error: Error & { code?: string }): void {
+    this.#fail(error.code);
+    super._onError(error);
   }
 
   /** A message was accepted: this client is at work, and starts with clean counters. */
@@ -165,6 +204,7 @@ export class Connection extends SMTPConnection implements Session {
   }
 
   override _onCommand(command: Buffer, callback?: () => void): void {
+    this.#promised = undefined;
     const ended = this._upgrading || this._closing ? undefined : this.#verdict(command);
     if (ended === undefined) super._onCommand(command, callback);
     else this.reply(ended);

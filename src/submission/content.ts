@@ -30,7 +30,8 @@ export type ContentOptions = Readonly<{
 }>;
 
 export type ContentFault = Readonly<{ reply: Reply; about: "size" | "content" | "stage" }>;
-export type Received = Stored & Readonly<{ head: Head; eightBit: boolean }>;
+/** `addedBytes`: the length of what `compose` gave. */
+export type Received = Stored & Readonly<{ head: Head; addedBytes: number; eightBit: boolean }>;
 
 export interface Content {
   /** True when `flush` has to be awaited before the next chunk. */
@@ -54,7 +55,7 @@ class ArrivingContent implements Content {
   readonly #section = createHeaderSection(MAX_HEADER_BYTES);
   readonly #parts: Parts;
   readonly #emit = (piece: Buffer): void => this.#take(piece);
-  #head: Head | undefined;
+  #begun: Begun | undefined; // the head is read
   #fault: ContentFault | undefined;
   #rawBytes = 0;
 
@@ -78,10 +79,10 @@ class ArrivingContent implements Content {
 
   async end(): Promise<Received | ContentFault> {
     if (this.#fault === undefined) this.#endings.end(this.#emit);
-    if (this.#fault === undefined && this.#head === undefined) this.#finishHead(this.#section.take(), false);
+    if (this.#fault === undefined && this.#begun === undefined) this.#finishHead(this.#section.take(), false);
     const stored = this.#fault === undefined ? await this.#orFail(this.#parts.end()) : undefined;
     if (this.#fault !== undefined) return this.#fault;
-    return { ...(stored as Stored), head: this.#head as unknown as Head, eightBit: this.#endings.eightBit };
+    return { ...(stored as Stored), ...(this.#begun as unknown as Begun), eightBit: this.#endings.eightBit };
   }
 
   discard(): Promise<void> {
@@ -94,7 +95,7 @@ class ArrivingContent implements Content {
 
   #take(piece: Buffer): void {
     if (this.#fault !== undefined) return;
-    if (this.#head !== undefined) this.#parts.push(piece);
+    if (this.#begun !== undefined) this.#parts.push(piece);
     else this.#takeHead(piece);
     // Repaired line ends make a message longer than it was sent, and we add a header.
     const { maxBytes } = this.#options;
@@ -109,13 +110,13 @@ class ArrivingContent implements Content {
       return;
     }
     this.#finishHead(found.fields, true);
-    if (this.#head !== undefined) this.#parts.push(found.rest);
+    if (this.#begun !== undefined) this.#parts.push(found.rest);
   }
 
   #finishHead(fields: Buffer, blankLine: boolean): void {
     const read = beginBody(fields, blankLine, this.#options, this.#parts);
-    if ("kind" in read) this.#head = read;
-    else this.#fail("content", read);
+    if ("code" in read) this.#fail("content", read);
+    else this.#begun = read;
   }
 
   #fail(about: ContentFault["about"], reply: Reply): void {
@@ -132,8 +133,10 @@ class ArrivingContent implements Content {
   }
 }
 
+type Begun = Readonly<{ head: Head; addedBytes: number }>;
+
 /** Reads the section and begins the body with what goes on of it. */
-function beginBody(section: Buffer, blankLine: boolean, options: ContentOptions, parts: Parts): Head | Reply {
+function beginBody(section: Buffer, blankLine: boolean, options: ContentOptions, parts: Parts): Begun | Reply {
   const fields = withoutMboxLine(section);
   const head = readHead(fields);
   if (head.kind === "refused") return head.reply;
@@ -145,7 +148,7 @@ function beginBody(section: Buffer, blankLine: boolean, options: ContentOptions,
     parts.push(content); // a line that is no field: the content began without a blank line
     if (blankLine) parts.push(LINE_END);
   }
-  return head;
+  return { head, addedBytes: added.length };
 }
 
 const LINE_END = Buffer.from("\r\n");

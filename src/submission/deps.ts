@@ -2,6 +2,7 @@
 import type { SecureContextOptions } from "node:tls";
 import type { Config } from "../platform/config.ts";
 import type { Metrics } from "../platform/metrics.ts";
+import type { InDoubt } from "../spool/in-doubt.ts";
 import type { AuthDeps } from "./auth.ts";
 import type { Limits } from "./limits.ts";
 import type { ReceiveDeps } from "./receive.ts";
@@ -33,10 +34,11 @@ export type SubmissionDeps = Readonly<{
   tls: Readonly<{ context(): SecureContextOptions }>;
   metrics: SubmissionMetrics;
   limits?: Partial<Limits>;
+  inDoubt: Pick<InDoubt, "any" | "recognise" | "note">;
 }> &
   Pick<AuthDeps, "authenticate"> &
-  Omit<SessionDeps, "maxRecipients" | "gate"> &
-  Omit<ReceiveDeps, "hostname" | "maxMessageBytes" | "metrics" | "memory"> &
+  Omit<SessionDeps, "maxRecipients" | "gate" | "inDoubt"> &
+  Omit<ReceiveDeps, "hostname" | "maxMessageBytes" | "metrics" | "memory" | "inDoubt"> &
   Omit<RefusalDeps, "metrics">;
 
 /** What the connections of all listeners share. */

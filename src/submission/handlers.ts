@@ -106,9 +106,12 @@ function settle(
   callback: (error?: Error | null, text?: string) => void,
   deps: SubmissionDeps,
 ): void {
-  if (result.kind === "silence") connection.destroy();
-  else if (result.kind === "accepted") {
+  if (result.kind === "silence") {
+    connection.destroy();
+    deps.inDoubt.note(result.doubtful);
+  } else if (result.kind === "accepted") {
     connection.progressed();
+    connection.promise(result.doubtful);
     callback(null, replyText(result.reply));
   } else if (result.kind === "refused") {
     const { clientAddress } = connection;

@@ -18,7 +18,8 @@ import { formatId, type MessageId, newId } from "../platform/ids.ts";
 import type { Log } from "../platform/log.ts";
 import type { Metrics } from "../platform/metrics.ts";
 import type { Charge, Gate } from "../quota/gate.ts";
-import type { Acceptance, Submission } from "../spool/message.ts";
+import type { InDoubt } from "../spool/in-doubt.ts";
+import type { Acceptance, Doubtful, Submission } from "../spool/message.ts";
 import type { Stage } from "../spool/stage.ts";
 import { type Content, type ContentFault, createContent, type Received } from "./content.ts";
 import type { Memory, Share } from "./memory.ts";
@@ -34,16 +35,18 @@ export type ReceiveDeps = PermissionDeps &
     memory: Pick<Memory, "open">;
     gate: Pick<Gate, "reserve" | "release">;
     accept: (submission: Submission) => Promise<Acceptance>;
+    inDoubt: Pick<InDoubt, "recognise">;
     clock: Clock;
     log: Log;
     metrics: Pick<Metrics, "accepted" | "acceptedUnits" | "acceptedBytes">;
   }>;
 
 export type Answer =
-  | Readonly<{ kind: "accepted"; reply: Reply }>
+  /** `repeated`: it was stored before, as what this one repeats. */
+  | Readonly<{ kind: "accepted"; reply: Reply; doubtful: Doubtful; repeated?: true }>
   | Readonly<{ kind: "refused"; refusal: Refusal }>
   /** The connection is to be destroyed without a word, so that the client keeps the message. */
-  | Readonly<{ kind: "silence" }>
+  | Readonly<{ kind: "silence"; doubtful: Doubtful }>
   /** The client left before the end. */
   | Readonly<{ kind: "gone" }>;
 
@@ -72,7 +75,7 @@ export async function receive(
     if (!(await collect(stream, content, share))) return { kind: "gone" };
     received();
     const answer = await decide({ id, name }, await content.end(), transaction, { ...deps, accept });
-    kept = answer.kind === "accepted" || answer.kind === "silence";
+    kept = (answer.kind === "accepted" && !answer.repeated) || answer.kind === "silence";
     return answer;
   } finally {
     if (!kept) await discard(content, deps.log);
@@ -156,15 +159,20 @@ async function decide(
   const { masterId, subaccountId } = account;
   const units = begun.recipients.size;
   const charge: Charge = { masterId, subaccountId, units, period: periodAt(account.calendar, deps.clock.now()) };
+  const submission = submissionOf(id, received, transaction, charge);
+  const { addedBytes } = received;
+  // Before the gate: a limit that is full with the message itself must not refuse its retry.
+  const first = await deps.inDoubt.recognise(submission, addedBytes);
+  if (first !== undefined) return repeats(first, charge, deps);
   const reservation = await deps.gate.reserve(charge);
   if (reservation.kind === "closed") return refusal({ reply: replies.accountClosed, reason: "account" });
   if (reservation.kind === "over") return refusal(overLimit(reservation, units));
-  const acceptance = await deps.accept(submissionOf(id, received, transaction, charge));
-  if (acceptance.kind === "accepted")
-    return acceptedAs(acceptance.id === id ? name : formatId("msg", acceptance.id), received, charge, deps);
+  const acceptance = await deps.accept(submission);
+  const doubtful = { id, subaccountId, sizeBytes: received.sizeBytes - addedBytes, addedBytes };
+  if (acceptance.kind === "accepted") return acceptedAs(name, doubtful, received, charge, deps);
   if (acceptance.kind === "unknown") {
     deps.log.error({ event: "message.unknown", message_id: name, ...tenant(account), units });
-    return { kind: "silence" };
+    return { kind: "silence", doubtful };
   }
   await release(charge, deps);
   if (acceptance.kind === "failed") return refusal({ reply: replies.temporaryFailure });
@@ -214,7 +222,20 @@ function submissionOf(id: MessageId, received: Received, transaction: Transactio
   };
 }
 
-function acceptedAs(name: string, { sizeBytes }: Received, charge: Charge, deps: ReceiveDeps): Answer {
+/** Of a message whose 250 the client can't have read. */
+function repeats(first: Doubtful, charge: Charge, { log }: ReceiveDeps): Answer {
+  const name = formatId("msg", first.id);
+  log.info({ event: "message.repeated", message_id: name, ...tenant(charge), units: charge.units });
+  return { kind: "accepted", reply: replies.accepted(name), doubtful: first, repeated: true };
+}
+
+function acceptedAs(
+  name: string,
+  doubtful: Doubtful,
+  { sizeBytes }: Received,
+  charge: Charge,
+  deps: ReceiveDeps,
+): Answer {
   const { units } = charge;
   deps.metrics.accepted.inc();
   deps.metrics.acceptedUnits.inc(units);
@@ -226,7 +247,7 @@ function acceptedAs(name: string, { sizeBytes }: Received, charge: Charge, deps:
     units,
     bytes: sizeBytes,
   });
-  return { kind: "accepted", reply: replies.accepted(name) };
+  return { kind: "accepted", reply: replies.accepted(name), doubtful };
 }
 
 /** A reservation that is not given back leaves the gate too high for a while: harmless, so it fails no message. */

@@ -105,11 +105,12 @@ function limitsOf({ config, limits }: SubmissionDeps): Limits {
   return { ...defaultLimits, maxConnectionsPerClient, maxCommands: maxRecipients + 100, ...limits };
 }
 
-function houseOf({ config, metrics }: SubmissionDeps, limits: Limits, draining: () => boolean): House {
+function houseOf({ config, metrics, inDoubt }: SubmissionDeps, limits: Limits, draining: () => boolean): House {
   const loopback = createNetworks(config.authCleartext === "loopback" ? LOOPBACK : []);
   return {
     limits,
     draining,
+    unheard: inDoubt.note,
     cleartextAllowed: ({ address, proxied }) => !proxied && loopback(address),
     replied: (code) => metrics.submissionReplies.inc({ code }),
   };

@@ -13,6 +13,7 @@ import { type Period, periodAt } from "../metering/period.ts";
 import type { RefusalReason } from "../metering/refusals.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Gate } from "../quota/gate.ts";
+import type { InDoubt } from "../spool/in-doubt.ts";
 import type { Recipient } from "../spool/message.ts";
 import * as replies from "./replies.ts";
 
@@ -48,6 +49,7 @@ export type PermissionDeps = Readonly<{
 export type SessionDeps = PermissionDeps &
   Readonly<{
     gate: Pick<Gate, "reserve">;
+    inDoubt: Pick<InDoubt, "any">;
     clock: Clock;
     maxRecipients: number;
   }>;
@@ -104,11 +106,12 @@ export function readiness(session: Session): Reply | undefined {
 async function somethingLeft(
   { masterId, subaccountId }: SendingAccount,
   period: Period,
-  deps: Pick<SessionDeps, "gate">,
+  deps: Pick<SessionDeps, "gate" | "inDoubt">,
 ): Promise<Refusal | undefined> {
   const reservation = await deps.gate.reserve({ masterId, subaccountId, period, units: 0 });
   if (reservation.kind === "closed") return { reply: replies.accountClosed, reason: "account" };
-  if (reservation.kind === "over") return overLimit(reservation, 0);
+  // It may be about to repeat a message that its limit is full with. Any other is refused at the end of data.
+  if (reservation.kind === "over" && !deps.inDoubt.any(subaccountId)) return overLimit(reservation, 0);
   return undefined;
 }
 

@@ -36,6 +36,15 @@ const subaccountId = await seedSubaccount(database, masterId);
 const master = { kind: "master", id: masterId };
 const subaccount = { kind: "subaccount", id: subaccountId };
 
+test("a message in doubt is told, and leaves what is cached of accounts alone", async () => {
+  const row = "insert into in_doubt values ($1, 4711, 'a@one.example', '', gen_random_uuid(), now())";
+  const count = changes.count();
+  expect(await toldOf(() => pool.query(row, [subaccountId]))).toEqual([
+    { kind: "doubt", id: subaccountId, sizeBytes: 4711 },
+  ]);
+  expect(changes.count()).toBe(count + 1); // that of the mark
+});
+
 test.each([
   ["a limit", "update subaccount set monthly_limit = 17 where id = $1", subaccount],
   ["an allowance", "update master set allowance = 1234 where id = $1", master],

@@ -7,12 +7,15 @@ export type Reply = readonly string[];
 
 export class Client {
   #socket: Socket;
+  /** Beneath TLS, where there is some. */
+  readonly #ground: Socket;
   #buffer = "";
   #waiting: (() => void) | undefined;
   closed = false;
   error: Error | undefined;
 
-  private constructor(socket: Socket) {
+  private constructor(socket: Socket, ground = socket) {
+    this.#ground = ground;
     this.#socket = socket;
     this.#listen();
   }
@@ -24,9 +27,10 @@ export class Client {
   }
 
   static async connectSecure(port: number): Promise<Client> {
-    const socket = connectTls({ port, host: "127.0.0.1", rejectUnauthorized: false });
+    const ground = connectTcp({ port, host: "127.0.0.1", noDelay: true });
+    const socket = connectTls({ socket: ground, rejectUnauthorized: false });
     await new Promise<void>((resolve, reject) => socket.once("secureConnect", resolve).once("error", reject));
-    return new Client(socket);
+    return new Client(socket, ground);
   }
 
   get socket(): Socket {
@@ -96,7 +100,7 @@ export class Client {
   }
 
   reset(): void {
-    this.#socket.resetAndDestroy();
+    this.#ground.resetAndDestroy();
   }
 }
 

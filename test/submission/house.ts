@@ -11,7 +11,8 @@ import { createLog } from "../../src/platform/log.ts";
 import { createMetrics } from "../../src/platform/metrics.ts";
 import { openTls, type Tls } from "../../src/platform/tls.ts";
 import type { Charge, Reservation } from "../../src/quota/gate.ts";
-import type { Acceptance, Submission as Message } from "../../src/spool/message.ts";
+import type { InDoubt } from "../../src/spool/in-doubt.ts";
+import type { Acceptance, Doubtful, Submission as Message } from "../../src/spool/message.ts";
 import type { SubmissionDeps } from "../../src/submission/deps.ts";
 import { type Submission, startSubmission } from "../../src/submission/server.ts";
 
@@ -34,6 +35,7 @@ export type World = {
   gateOpen: boolean; // the gate lets all pass, as one that is behind does
   throws: Set<"authenticate" | "sending" | "senderAllowed" | "reserve" | "release" | "stage" | "refused">;
   hold: Promise<void> | undefined; // acceptance waits for it
+  inDoubt: InDoubt["recognise"] | undefined; // undefined: nothing is
 };
 
 export type House = Readonly<{
@@ -42,6 +44,7 @@ export type House = Readonly<{
   accepted: Message[];
   staged: Map<MessageId, Buffer[]>;
   refused: Refusal[];
+  unheard: Doubtful[]; // messages whose 250 the client can't have read
   reservations: Charge[]; // those not given back
   lines: Record<string, unknown>[]; // of the log
   metrics: ReturnType<typeof createMetrics>;
@@ -79,11 +82,13 @@ export async function startHouse(options: HouseOptions = {}): Promise<House> {
     gateOpen: false,
     throws: new Set(),
     hold: undefined,
+    inDoubt: undefined,
   };
   const kept = {
     accepted: [] as Message[],
     staged: new Map<MessageId, Buffer[]>(),
     refused: [] as Refusal[],
+    unheard: [] as Doubtful[],
     reservations: [] as Charge[],
   };
   const lines: Record<string, unknown>[] = [];
@@ -114,7 +119,7 @@ export async function startHouse(options: HouseOptions = {}): Promise<House> {
   return { submission, world, ...kept, lines, metrics, tls, deps };
 }
 
-type Kept = Pick<House, "accepted" | "staged" | "refused" | "reservations">;
+type Kept = Pick<House, "accepted" | "staged" | "refused" | "unheard" | "reservations">;
 
 function rooms(world: World, kept: Kept) {
   const masterId = newId<MasterId>(real);
@@ -204,6 +209,11 @@ function rooms(world: World, kept: Kept) {
       world.masterUsed += message.units;
       kept.accepted.push(message);
       return { kind, id: message.id };
+    },
+    inDoubt: {
+      any: () => world.inDoubt !== undefined,
+      recognise: (message: Message, addedBytes: number) => world.inDoubt?.(message, addedBytes),
+      note: (doubtful: Doubtful) => void kept.unheard.push(doubtful),
     },
     refused: (refusal: Refusal) => {
       failing("refused");

@@ -51,7 +51,16 @@ describe("the greeting", () => {
 
 test("what connection.ts overrides is there to be overridden", () => {
   const { prototype } = SMTPConnection;
-  for (const name of ["init", "send", "_onCommand", "_resetSession", "_setListeners", "connectionReady", "close"]) {
+  for (const name of [
+    "init",
+    "send",
+    "_onCommand",
+    "_onError",
+    "_resetSession",
+    "_setListeners",
+    "connectionReady",
+    "close",
+  ]) {
     expect(Object.hasOwn(prototype, name), name).toBe(true);
   }
 });

@@ -12,6 +12,7 @@ import { createMetrics } from "../../src/platform/metrics.ts";
 import { createGate } from "../../src/quota/create-gate.ts";
 import { createAcceptor } from "../../src/spool/accept.ts";
 import { readBody } from "../../src/spool/body.ts";
+import { openInDoubt } from "../../src/spool/in-doubt.ts";
 import { registerNode } from "../../src/spool/lease.ts";
 import { createStage } from "../../src/spool/stage.ts";
 import { startSubmission } from "../../src/submission/server.ts";
@@ -40,6 +41,7 @@ const acceptor = createAcceptor({
   log: silentLog,
   lifetimeMs: 3_600_000,
 });
+const inDoubt = await openInDoubt({ pool, changes, metrics, log: silentLog });
 const submission = await startSubmission({
   config: {
     submissionHost: "127.0.0.1",
@@ -61,11 +63,13 @@ const submission = await startSubmission({
   sending: authenticator.sending,
   senderAllowed: createSenderDomains({ db, changes }).allowed,
   accept: acceptor.accept,
+  inDoubt,
   createStage: (id) => createStage(pool, id),
   refused: () => {},
 });
 afterAll(async () => {
   await submission[Symbol.asyncDispose]();
+  await inDoubt[Symbol.asyncDispose]();
   await changes[Symbol.asyncDispose]();
   await gate[Symbol.asyncDispose]();
 });
@@ -165,11 +169,12 @@ describe("with the real rooms", () => {
     const { payer, sender } = await tenant(10);
     const { client } = await login(sender.username, sender.password);
     await revokeCredential(db, payer.principal, sender.credentialId, clock);
-    await vi.waitFor(async () =>
+    await vi.waitFor(async () => {
+      await client.command("RSET"); // a MAIL that came before the news has begun a transaction
       expect(await client.command("MAIL FROM:<app@customer.example>")).toBe(
         "550 5.7.1 These credentials have been revoked",
-      ),
-    );
+      );
+    });
     expect((await login(sender.username, sender.password)).answer).toBe("535 5.7.8 Authentication failed");
     client.destroy();
   });
