@@ -8,7 +8,7 @@ import { needsUtf8 } from "../mail/address.ts";
 import { messageDate } from "../mail/date.ts";
 import { formatId, type MessageId } from "../platform/ids.ts";
 import type { Outgoing, Task } from "../spool/message.ts";
-import { ascii, asciiAddress, fold, isEightBit, mimePart, oneLine } from "./mime-part.ts";
+import { ascii, asciiAddress, fold, isEightBit, MAX_LINE, mimePart, oneLine } from "./mime-part.ts";
 
 export type DsnRecipient = Readonly<{
   address: string;
@@ -77,7 +77,7 @@ function textPart(report: Report): Buffer {
     : "Your message was passed on to a server that does not report further.";
   const lines = [`This is the mail system at ${hostname}.`, "", opening, ""];
   for (const { address, reason, remote, action } of report.recipients) {
-    const by = remote === null ? "" : ` ${remote} said:`;
+    const by = remote === null ? "" : ` ${oneLine(remote)} said:`;
     lines.push(`<${address}>: ${action === "failed" ? "failed." : "passed on."}${by} ${reason}`, "");
   }
   lines.push(`The message was accepted at ${messageDate(task.acceptedAt)} as ${formatId("msg", task.id)}.`, "");
@@ -94,12 +94,12 @@ function statusPart({ hostname, task, recipients, now }: Report, utf8: boolean):
       `Arrival-Date: ${messageDate(task.acceptedAt)}`,
     ],
     ...recipients.map(({ address: recipient, originalRecipient, action, status, remote, diagnostic }) => [
-      ...(originalRecipient === null ? [] : [`Original-Recipient: ${originalAddress(originalRecipient, utf8)}`]),
+      ...originalRecipientField(originalRecipient, utf8),
       `Final-Recipient: ${address(recipient)}`,
       `Action: ${action}`,
       `Status: ${status}`,
       ...(remote === null ? [] : [`Remote-MTA: dns; ${oneLine(remote)}`]),
-      ...(diagnostic === null ? [] : [`Diagnostic-Code: smtp; ${utf8 ? oneLine(diagnostic) : ascii(diagnostic)}`]),
+      ...(diagnostic === null ? [] : [diagnosticField(diagnostic, utf8)]),
       `Last-Attempt-Date: ${messageDate(now)}`,
     ]),
   ];
@@ -125,10 +125,17 @@ function typedAddress(address: string, utf8: boolean): string {
   return `utf-8; ${utf8 ? oneLine(address) : asciiAddress(address)}`;
 }
 
-/** ORCPT is kept as `type;address`. */
-function originalAddress(value: string, utf8: boolean): string {
+/** ORCPT is kept as `type;address`. Written in ASCII it may be longer than a line may be: then it is left out. */
+function originalRecipientField(value: string | null, utf8: boolean): string[] {
+  if (value === null) return [];
   const [, type = "rfc822", address = ""] = /^(?:([^;]*);)?(.*)$/s.exec(value) ?? [];
-  return `${ascii(type)}; ${utf8 ? oneLine(address) : asciiAddress(address)}`;
+  const field = `Original-Recipient: ${ascii(type)}; ${utf8 ? oneLine(address) : asciiAddress(address)}`.trimEnd();
+  return Buffer.byteLength(field) > MAX_LINE ? [] : [field];
+}
+
+function diagnosticField(diagnostic: string, utf8: boolean): string {
+  const field = `Diagnostic-Code: smtp; ${oneLine(diagnostic)}`;
+  return utf8 && Buffer.byteLength(field) <= MAX_LINE ? field : ascii(field);
 }
 
 /** Can't occur in the original; quoted-printable never has `=_`. */

@@ -17,6 +17,8 @@ export type Peer = Readonly<{
   maxBytes: number; // 0: no limit told
 }>;
 
+const MAX_ORCPT = 500;
+
 export type TaskRecipient = Task["recipients"][number];
 
 /** MAIL, one RCPT per recipient, DATA. */
@@ -42,7 +44,9 @@ function rcptCommand({ address, notify, originalRecipient }: TaskRecipient, peer
   const command = `RCPT TO:<${address}>`;
   if (!peer.dsn || (notify === null && originalRecipient === null)) return command;
   const parameters = notify === null ? "" : ` NOTIFY=${xtext(notify)}`;
-  return command + parameters + (originalRecipient === null ? "" : ` ORCPT=${orcpt(originalRecipient, utf8)}`);
+  const original = originalRecipient === null ? "" : orcpt(originalRecipient, utf8);
+  // Encoded anew it may be longer than a peer has to take (RFC 3461 4.2): a report without it is better than no mail.
+  return command + parameters + (original === "" || original.length > MAX_ORCPT ? "" : ` ORCPT=${original}`);
 }
 
 /** `type;address`. The address of type utf-8 has an encoding of its own (RFC 6533 3), which a stored value may hold already. */

@@ -1,6 +1,6 @@
 /** Body parts of a report (RFC 2045), and what their fields may hold. Pure. */
 
-const MAX_LINE = 998;
+export const MAX_LINE = 998;
 const SOFT_LINE = 76;
 
 /** `encode`: 7-bit in any case, as quoted-printable where needed; only for text. */

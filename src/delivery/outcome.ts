@@ -108,7 +108,9 @@ export function decideFailure(failure: Failure): Verdict {
   const reply = failure.reply === null ? null : parseReply(failure.reply);
   const enhanced = failure.permanent ?? temporary(reply?.enhanced ?? enhancedOf[failure.why]);
   const kind = failure.permanent === undefined ? "deferred" : "bounced";
-  const text = reply === null || reply.text === "" ? plain(failure.text) : reply.text;
+  // A host may repeat our login in its refusal, and tenants read this text.
+  const said = reply === null || reply.text === "" ? plain(failure.text) : reply.text;
+  const text = failure.why === "auth" ? "The next host refused our login" : said;
   return { kind, code: reply?.code || null, enhanced, text, indeterminate: false };
 }
 

@@ -43,6 +43,7 @@ const tlsModes: readonly string[] = ["required", "opportunistic", "none"];
 export function parseRoute(text: string): Route {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined) throw bad("it is no URL");
+  if (url.hash !== "") throw bad("it has a #, which a password holds as %23");
   const settings = new Settings(url.searchParams);
   const route = routeOf(url, settings);
   settings.refuseRest();
@@ -134,7 +135,9 @@ class Settings {
 
   refuseRest(): void {
     const [unknown] = this.#rest.keys();
-    if (unknown !== undefined) throw bad(`it has no setting ${JSON.stringify(unknown)}`);
+    if (unknown === undefined) return;
+    // What follows a ? may be the rest of a password.
+    throw bad(/^[a-z_]{1,30}$/.test(unknown) ? `it has no setting ${unknown}` : "it has a setting that is not known");
   }
 
   #take(name: string): string | undefined {

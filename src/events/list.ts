@@ -41,12 +41,19 @@ type Row = {
 /** At most `limit + 1` rows: one more than asked tells that there is more. */
 export async function listEvents(db: Db, principal: Principal, filter: EventFilter): Promise<EventView[]> {
   const { rows } = await selectEvents(principal, filter).execute(db);
-  return rows.map(({ master_id, subaccount_id, message_id, ...event }) => ({
+  return rows.map(({ master_id, subaccount_id, message_id, data, ...event }) => ({
     ...event,
+    data: withUtcInstants(data),
     masterId: master_id,
     subaccountId: subaccount_id,
     messageId: message_id,
   }));
+}
+
+/** Postgres writes the instant of a threshold's period into JSON with the offset of its session. */
+function withUtcInstants<T extends object>(data: T): T {
+  const start = "period_start" in data ? data.period_start : undefined;
+  return typeof start === "string" ? { ...data, period_start: new Date(start).toISOString() } : data;
 }
 
 /** Each source gives its newest rows, in the order of an index; the newest of these are the page. */

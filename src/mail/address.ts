@@ -11,6 +11,7 @@ const LOCAL_PART = new RegExp(`^(?:${ATEXT}(?:\\.${ATEXT})*|"(?:[ !#-\\[\\]-~\\u
 const DECEPTIVE = /[\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufffd\ud800-\udfff]/u;
 const HOST_LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 const PLAIN_HOST = /^[a-z0-9.-]+$/;
+const MAX_UNICODE_DOMAIN = 1000; // far more than any that fits as A-labels: their making takes time by the square
 const MAX_ADDRESS_OCTETS = 254; // RFC 5321 4.5.3.1.3: a path of 256 with its angle brackets
 
 /** The address in its inner form; undefined unless it is well-formed. The empty reverse-path is not an address. */
@@ -27,6 +28,7 @@ export function parseAddress(text: string): string | undefined {
 
 /** A host name as lower-case A-labels without a final dot; undefined unless it is one. */
 export function asciiDomain(text: string): string | undefined {
+  if (text.length > MAX_UNICODE_DOMAIN) return undefined;
   const lower = text.toLowerCase();
   const plain = PLAIN_HOST.test(lower);
   // domainToASCII is a URL's host parser: what it would cut, decode or read as an IPv4 number must not get to it.

@@ -9,7 +9,8 @@ export function decodeWords(value: string, length: number): string {
   const bounded = value.slice(0, length * 16);
   const decoded = bounded.includes("=?") ? bounded.replace(WORDS, decodeWord) : bounded;
   const shown = decoded.replace(CONTROL, " ").trim();
-  return shown.length <= length ? shown : shown.slice(0, length).replace(/[\ud800-\udbff]$/, "");
+  const cut = shown.length <= length ? shown : shown.slice(0, length).replace(/[\ud800-\udbff]$/, "");
+  return cut.toWellFormed();
 }
 
 function decodeWord(word: string, charset: string, encoding: string, text: string): string {

@@ -54,10 +54,14 @@ export const upstream = value((given) => {
 
 const units = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
+/** A century: an instant so far away can still be written. */
+const MAX_MS = 36_525 * units.d;
+
 function milliseconds(given: string): number | undefined {
   const match = /^(\d{1,9})(ms|s|m|h|d)$/.exec(given);
-  if (match !== null) return Number(match[1]) * units[match[2] as keyof typeof units];
-  return given === "0" ? 0 : undefined;
+  if (match === null) return given === "0" ? 0 : undefined;
+  const ms = Number(match[1]) * units[match[2] as keyof typeof units];
+  return ms <= MAX_MS ? ms : undefined;
 }
 
 /** A length of time in milliseconds, at least `minMs`. */

@@ -78,7 +78,7 @@ function depsOf(database: TestDatabase, keyring: Keyring, changes: AccountChange
   };
 }
 
-async function send({ app }: App, method: string, path: string, ask: Ask): Promise<Answer> {
+export async function send({ app }: Pick<App, "app">, method: string, path: string, ask: Ask): Promise<Answer> {
   const headers: Record<string, string> = { ...ask.headers };
   if (ask.key !== undefined) headers.Authorization ??= `Bearer ${ask.key}`;
   if (ask.account !== undefined) headers["Postmeter-Account"] = ask.account;

@@ -66,6 +66,10 @@ async function createCustomer(door: Door, master: Made, mark: string): Promise<A
     notes: `notes of ${mark}`,
     external_id: `ext-${mark}`,
     owner_name: `owner of ${mark}`,
+    owner_email: `owner@${mark}.example`,
+    notification_emails: [`alerts@${mark}.example`],
+    plan: `plan-${mark}`,
+    region: `region-${mark}`,
     metadata: { mark },
   };
   const { body: made } = await door.call("POST", "/v1/subaccounts", { key, body });
