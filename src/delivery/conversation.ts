@@ -8,7 +8,7 @@
  */
 import type { Task } from "../spool/message.ts";
 import { envelopeCommands, type Peer, type TaskRecipient } from "./envelope.ts";
-import type { Exchange, Failure } from "./outcome.ts";
+import { type Exchange, type Failure, legible } from "./outcome.ts";
 import { createStuffing } from "./stuffing.ts";
 import type { Wire } from "./transport.ts";
 
@@ -126,7 +126,8 @@ class Conversation implements Connection {
     this.#wire.patience(this.#patience.command);
   }
 
-  #reply(raw: string): void {
+  #reply(said: string): void {
+    const raw = legible(said);
     if (raw.startsWith("421")) this.#failure ??= { why: "closing", text: "The server is closing", reply: raw };
     if (this.#step === "quit") {
       this.#wire.destroy();
@@ -188,8 +189,9 @@ class Conversation implements Connection {
     if (someAccepted) job.exchange.data = raw;
     if (!raw.startsWith("3")) this.#finish(job);
     else if (someAccepted) this.#sendBody(job);
-    else if (!this.#dirty) {
-      this.destroy({ why: "protocol", text: "DATA was taken without a sender", reply: raw });
+    else if (!this.#dirty || job.exchange.rcpt.some(isUnclear)) {
+      // An empty message would go to somebody, perhaps.
+      this.destroy({ why: "protocol", text: "DATA was taken without sender or recipient", reply: raw });
     } else {
       // It took DATA with nobody to deliver to: an empty message ends that.
       this.#step = "void";
@@ -281,3 +283,5 @@ const asked: Record<Exclude<Step, "idle" | "quit">, string> = {
 function accepted({ exchange }: Job): boolean {
   return exchange.mail?.startsWith("2") === true && exchange.rcpt.some((reply) => reply?.startsWith("2"));
 }
+
+const isUnclear = (reply: string | null) => reply === null || !/^[245]/.test(reply);

@@ -2,8 +2,8 @@
  * What a conversation with a peer means for each recipient. Pure.
  *
  * Invariant: only a reply about the message itself is final (5xx at MAIL, RCPT, DATA or the end of data); whatever concerns
- * the session (connecting, TLS, AUTH, 421, a lost connection) is tried again. After the final dot without an answer nobody
- * knows whether the peer took the message: indeterminate.
+ * the session (connecting, TLS, AUTH, 421, a lost connection) is tried again. After the final dot without a clear answer
+ * nobody knows whether the peer took the message: indeterminate.
  * Sources: RFC 5321 4.2 and 4.5.4, RFC 3463, RFC 7504, RFC 7505.
  */
 
@@ -76,6 +76,18 @@ export function parseReply(raw: string): Reply {
   return { code, enhanced: match[2] ?? null, text: plain(text) };
 }
 
+/**
+ * The reply as it came, when it says one thing: its lines begin with one code (RFC 5321 4.2.1). Else a text that begins
+ * with no digit, so that nobody reads a yes or a no into it.
+ */
+export function legible(raw: string): string {
+  const code = /^[2-5]\d\d(?!\w)/.exec(raw)?.[0];
+  if (code === undefined) return `unclear: ${raw}`;
+  if (!raw.includes("\n")) return raw;
+  const contradicts = (line: string) => /^\d{3}(?!\w)/.test(line) && !line.startsWith(code);
+  return raw.split("\n").some(contradicts) ? `unclear: ${raw}` : raw;
+}
+
 /** One line of well-formed text without control characters, at most 500 characters. */
 export function plain(text: string): string {
   return text
@@ -118,7 +130,10 @@ export const untried: Verdict = { kind: "untried", code: null, enhanced: null, t
 
 /** Recipients that the peer accepted at RCPT. */
 function decideAccepted({ data, end, dotSent, failure }: Exchange): Verdict {
-  if (end !== null) return end.startsWith("2") ? delivered(end) : refusal(end);
+  if (end !== null) {
+    if (end.startsWith("2")) return delivered(end);
+    return { ...refusal(end), indeterminate: !/^[45]/.test(end) };
+  }
   if (data !== null && !data.startsWith("3")) return refusal(data);
   if (failure === null) return decideFailure({ why: "protocol", text: "The conversation stopped", reply: null });
   if (!dotSent) return decideFailure(failure);

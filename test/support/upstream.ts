@@ -10,13 +10,13 @@ import { afterAll } from "vitest";
 /** Says nothing at all, or cuts the connection there. */
 export const HANG = Symbol("hang");
 export const CUT = Symbol("cut");
-/** A reply without its line end; lines of a multiline reply are separated by LF. */
-export type Said = string | typeof HANG | typeof CUT;
+/** A reply without its line end, lines of a multiline reply are separated by LF; or what is done to the socket instead. */
+export type Said = string | typeof HANG | typeof CUT | ((socket: net.Socket) => void);
 /** `n`: how many commands of this kind have come before, on all connections. */
 export type Line = (line: string, n: number, connection: number) => Said | undefined;
 
 export type Script = Readonly<{
-  greeting?: Said | ((connection: number) => Said | undefined);
+  greeting?: string | typeof HANG | typeof CUT | ((connection: number) => Said | undefined);
   /** Keywords after EHLO. STARTTLS is added where there is a certificate. */
   extensions?: readonly string[];
   helo?: Line; // EHLO too
@@ -284,6 +284,7 @@ class Session {
     }
     this.#stopped = true;
     if (said === CUT) this.#socket.destroy();
+    if (typeof said === "function") said(this.#socket);
   }
 }
 
