@@ -61,7 +61,9 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
     const known = credentials.peek(username);
     if (known !== undefined && opens(known, hash, clock)) return known;
     const read = (await credentials.load(username)) ?? nobody;
-    return opens(read, hash, clock) ? read : undefined;
+    if (!opens(read, hash, clock)) return undefined;
+    if (read.stale) markUsed(options.db, "credential", read.id, options.log);
+    return read;
   };
 
   return {
@@ -93,10 +95,16 @@ type CredentialFacts = Readonly<{
   secret_hash: Buffer;
   previous_hash: Buffer | null;
   previous_until: Date | null;
+  stale: boolean; // its last use was written more than an hour ago
 }>;
 
 /** What an unknown user name is compared with: nothing opens it. */
-const nobody = { secret_hash: Buffer.alloc(32), previous_hash: null, previous_until: null } as CredentialFacts;
+const nobody = {
+  secret_hash: Buffer.alloc(32),
+  previous_hash: null,
+  previous_until: null,
+  stale: false,
+} as CredentialFacts;
 
 function opens(credential: CredentialFacts, hash: Buffer, clock: Clock): boolean {
   if (sameBytes(hash, credential.secret_hash)) return credential !== nobody;
@@ -115,20 +123,18 @@ function principalOf(credential: CredentialFacts): SubaccountPrincipal {
   };
 }
 
-function recentCredentials({ db, changes, log }: AuthenticatorOptions): Recent<CredentialFacts> {
+function recentCredentials({ db, changes }: AuthenticatorOptions): Recent<CredentialFacts> {
   const columns = ["id", "subaccount_id", "master_id", "secret_hash", "previous_hash", "previous_until"] as const;
   return createRecent<CredentialFacts>({
     changes,
     async read(username) {
-      const row = await db
+      return db
         .selectFrom("credential")
         .select(columns)
         .select(usedLongAgo.as("stale"))
         .where("username", "=", /^[!-~]{1,64}$/.test(username) ? username : "-")
         .where("revoked_at", "is", null)
         .executeTakeFirst();
-      if (row?.stale) markUsed(db, "credential", row.id, log);
-      return row;
     },
     concerns: (change, { id }) => change.kind === "credential" && change.id === id,
   });
