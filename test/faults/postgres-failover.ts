@@ -84,7 +84,7 @@ export async function failOverUnderLoad(times: number) {
   }
   await load.more(60, "accepted");
   await load.stop();
-  return judge(pair, load, { failovers: times });
+  return judge(scene, load, { failovers: times });
 }
 
 /**
@@ -106,19 +106,18 @@ export async function crashThenFailOver(program?: string) {
   await Promise.race([load.more(1, "accepted"), commitWaits(pair, "postmeter.fence")]);
   await failOver(pair);
   await load.done;
-  return judge(pair, load, { failovers: 1 });
+  return judge(scene, load, { failovers: 1 });
 }
 
-async function judge({ scene }: Pair, load: Load, done: Record<string, number>) {
+/** The books after it, and the figures for the table. */
+export async function judge(scene: Scene, load: Load, done: Readonly<Record<string, number>>, through = scene.relay) {
   await scene.letLeasesLapse("all");
-  const { faults, ...sums } = await scene.check();
-  return {
-    faults,
-    figures: { ...done, ...figuresOf(load), "of these stored": sums.inDoubt, duplicates: sums.duplicates },
-  };
+  const { faults, ...sums } = await scene.check({ through, patienceMs: 120_000 });
+  const figures = { ...done, ...figuresOf(load), "of these stored": sums.inDoubt, duplicates: sums.duplicates };
+  return { faults, figures };
 }
 
-export function figuresOf({ seen }: Load) {
+function figuresOf({ seen }: Load) {
   const sent = seen.filter((s) => s.knowledge !== "unsent");
   const known = (what: string) => sent.filter((s) => s.knowledge === what).length;
   return {
@@ -140,5 +139,5 @@ export async function failOverBehind(synchronous: boolean) {
   await failOver(pair);
   await load.more(20, "accepted");
   await load.stop();
-  return judge(pair, load, { failovers: 1 });
+  return judge(scene, load, { failovers: 1 });
 }

@@ -3,7 +3,7 @@
  * come with the project (initdb, postgres); a replica is a copy of the folder, taken in backup mode. Ended with the file.
  */
 import { spawnSync } from "node:child_process";
-import { chownSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { lchownSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
@@ -123,7 +123,34 @@ function conninfo({ place }: Server, name: string): string {
   return `primary_conninfo = 'host=${place.socketFolder} user=postmeter application_name=${name}'\n`;
 }
 
-function write({ folder, user }: Place, name: string, text: string): void {
-  writeFileSync(join(folder, name), text, { mode: 0o600 });
-  if (user.uid !== undefined && user.gid !== undefined) chownSync(join(folder, name), user.uid, user.gid);
+function write(place: Place, name: string, text: string): void {
+  writeFileSync(join(place.folder, name), text, { mode: 0o600 });
+  own(place, join(place.folder, name));
+}
+
+function own({ user }: Place, path: string): void {
+  if (user.uid !== undefined && user.gid !== undefined) lchownSync(path, user.uid, user.gid);
+}
+
+/** A folder for a tablespace, on another disk. */
+export function makeTablespace({ place }: Server, disk: string): string {
+  const folder = join(disk, "tablespace");
+  mkdirSync(folder, { mode: 0o700 });
+  own(place, folder);
+  return folder;
+}
+
+/** Of a server that does not run: its log of changes lies on another disk from now on. */
+export function moveWal({ place }: Server, disk: string): void {
+  const [from, to] = [join(place.folder, "pg_wal"), join(disk, "pg_wal")];
+  const copied = spawnSync("cp", ["-a", from, to], { encoding: "utf8" });
+  if (copied.status !== 0) throw new Error(`pg_wal can't be moved: ${copied.stderr}`);
+  rmSync(from, { recursive: true });
+  symlinkSync(to, from);
+  own(place, from);
+}
+
+/** How often its log says so. */
+export function countLogged({ place }: Server, words: RegExp): number {
+  return readFileSync(place.logFile, "utf8").match(words)?.length ?? 0;
 }
