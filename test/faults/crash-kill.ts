@@ -19,7 +19,7 @@ export async function killAll(relay: Relay): Promise<void> {
 }
 
 /** One copy of a message at the upstream, when all of it was there. */
-export type Copy = Readonly<{ marker: string; atMs: number }>;
+export type Copy = Readonly<{ marker: string; recipients: readonly string[]; atMs: number }>;
 
 /** The script, and the copies that come by it. */
 export function keepingTime(script: Script = {}): Readonly<{ script: Script; copies: readonly Copy[] }> {
@@ -30,7 +30,8 @@ export function keepingTime(script: Script = {}): Readonly<{ script: Script; cop
       ...script,
       end(message, n) {
         const marker = markerOf(message.bytes);
-        if (marker !== undefined) copies.push({ marker, atMs: performance.timeOrigin + performance.now() });
+        const recipients = message.rcpt.map((line) => /<([^>]*)>/.exec(line)?.[1] ?? line);
+        if (marker !== undefined) copies.push({ marker, recipients, atMs: performance.timeOrigin + performance.now() });
         return script.end?.(message, n);
       },
     },
@@ -48,12 +49,14 @@ export async function copiesAgainstRecords({ pool }: Database, copies: readonly 
        from message m join recipient r on r.message_id = m.id where r.state = 'delivered' and m.kind = 'submitted'`,
   );
   const last = new Map<string, number>();
-  for (const { marker, atMs } of copies) last.set(marker, Math.max(last.get(marker) ?? 0, atMs));
+  for (const { marker, recipients, atMs } of copies) {
+    for (const to of recipients) last.set(`${marker} ${to}`, Math.max(last.get(`${marker} ${to}`) ?? 0, atMs));
+  }
   return rows.flatMap(({ marker, address, settled_ms, records }) => {
     const faults: string[] = [];
     if (records !== 1) faults.push(`${marker} to ${address} is recorded as delivered ${records} times`);
     // Both clocks are this machine's; a millisecond is lost by rounding.
-    if ((last.get(marker) ?? 0) > Number(settled_ms) + 1)
+    if ((last.get(`${marker} ${address}`) ?? 0) > Number(settled_ms) + 1)
       faults.push(`${marker} to ${address} was recorded as delivered, and came again`);
     return faults;
   });

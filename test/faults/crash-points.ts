@@ -42,9 +42,8 @@ const knowledgeOf = ({ load }: After, marker: string) => load.seen.find((s) => s
 export const points: Readonly<Record<string, Point>> = {
   /** The answer of reserve.lua is held when Redis has counted what no row holds. */
   async "after reserve"({ redis, scene, tenant }) {
-    const before = await driftOf(scene, tenant);
     const held = redis.holdNext(scripts.reserve.sha, "answer");
-    const counted = async () => (await driftOf(scene, tenant)) > before;
+    const counted = async () => (await driftOf(scene, tenant)) > 0;
     await held;
     await eventually(counted, "Redis has counted more than Postgres");
     return { held: ["the reservation"], judge: () => [] };
