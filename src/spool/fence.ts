@@ -3,7 +3,8 @@
  *
  * A `void` entry with the message's id is inserted first, on a new connection; only then, in a second statement, is the
  * kind read. The order matters: after the insert no late commit of the lost call can charge the id any more, and the
- * conflict alone would prove nothing.
+ * conflict alone would prove nothing. What was read is believed when a commit of our own has come after it: where a standby is
+ * synchronous, a server that crashed and is back shows commits that the standby, which may take over, never got.
  * On failure: tried again until the deadline; then nobody can say, and the result is undefined.
  */
 import { setTimeout as sleep } from "node:timers/promises";
@@ -16,6 +17,8 @@ const VOID = `insert into usage_entry (id, master_id, subaccount_id, period_star
     from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::timestamptz[]) as m (id, master_id, subaccount_id, period_start)
    order by id on conflict (id) do nothing`;
 const READ = "select id, kind from usage_entry where id = any($1::uuid[])";
+/** A commit that waits for the standbys as any other; it leaves nothing behind but a record in the log. */
+const REPLICATED = "select pg_logical_emit_message(true, 'postmeter.fence', ''::text)";
 
 export type Connect = () => Promise<Pick<ClientBase, "query"> & { end(): Promise<void> }>;
 
@@ -45,6 +48,7 @@ async function ask(connect: Connect, messages: readonly Submission[]): Promise<R
   try {
     await client.query(VOID, [ids, messages.map((m) => m.masterId), messages.map((m) => m.subaccountId), starts]);
     const { rows } = await client.query<{ id: MessageId; kind: string }>(READ, [ids]);
+    await client.query(REPLICATED);
     return new Map(rows.map((row) => [row.id, row.kind === "accept"]));
   } finally {
     void client.end().catch(() => {});

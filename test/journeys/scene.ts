@@ -2,6 +2,7 @@
 import { afterAll, vi } from "vitest";
 import { openDatabase } from "../../src/platform/database.ts";
 import { quiet, receivedBy } from "../support/arrivals.ts";
+import { childrenOf, lives } from "../support/children.ts";
 import { type Audit, audit } from "../support/conservation.ts";
 import { createDatabase } from "../support/database.ts";
 import { type TestRedis, testRedis } from "../support/redis.ts";
@@ -25,6 +26,8 @@ export type SceneOptions = Readonly<{
   databaseUrl?: string;
   /** The relay's own way to it. */
   relayUrl?: string;
+  /** The same, to the Redis whose address is given. */
+  relayRedisUrl?: (url: string) => Promise<string>;
   program?: string;
 }>;
 
@@ -39,7 +42,7 @@ export async function openScene(told: SceneOptions = {}) {
   const database = openDatabase({ url: databaseUrl, max: 2, clockOffsetMs, applicationName: "postmeter journey" });
   const options: RelayOptions = {
     databaseUrl: told.relayUrl ?? databaseUrl,
-    ...(redis === undefined ? {} : { redisUrl: redis.url }),
+    ...(redis === undefined ? {} : { redisUrl: (await told.relayRedisUrl?.(redis.url)) ?? redis.url }),
     ...(program === undefined ? {} : { program }),
     env: {
       POSTMETER_UPSTREAM_URL: `smtp://127.0.0.1:${upstream.port}`,
@@ -80,8 +83,11 @@ export async function openScene(told: SceneOptions = {}) {
   };
   /** The minute after which the leases of dead nodes run out, in no time. `all`: those of the living, too. */
   const letLeasesLapse = async (whose: "dead" | "all" = "dead") => {
-    const dead = "owner is not null and ($1 = 'all' or owner < (select max(id) from node))";
-    await database.pool.query(`update queue set due_at = pm_now() where ${dead}`, [whose]);
+    const pids = relays
+      .flatMap(({ child }) => [child.pid, ...childrenOf(child.pid)])
+      .filter((pid) => pid && lives(pid));
+    const dead = "owner is not null and ($1 = 'all' or owner not in (select id from node where pid = any($2::int[])))";
+    await database.pool.query(`update queue set due_at = pm_now() where ${dead}`, [whose, pids]);
   };
   /** Of all that has happened on this stage so far; API and Redis of the masters that are new. */
   const check = async (
