@@ -138,6 +138,12 @@ export class Connection extends SMTPConnection implements Session {
     if (this.#house.draining()) this.reply(replies.shuttingDown);
   }
 
+  /** Ends the connection after the reply, whether the client closes its side or not. */
+  dismiss(reply: Reply): void {
+    this.reply(reply);
+    this._socket.destroySoon();
+  }
+
   /** Ends the connection at once, without a reply. */
   destroy(): void {
     this.#fail();

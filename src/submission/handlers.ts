@@ -89,7 +89,11 @@ function dataHandler(deps: HandlerDeps): Handlers["onData"] {
       connection.enter("command");
       settle(result, connection, transaction, callback, deps);
     };
-    receive(stream, connection, transaction, receiveDeps, () => connection.enter("busy"))
+    const client = {
+      received: () => connection.enter("busy"),
+      tooSlow: () => connection.dismiss(replies.tooSlow),
+    };
+    receive(stream, connection, transaction, receiveDeps, client)
       .then(finish, (error: unknown) => {
         log.error({ event: "message.failed", err: error, client: connection.clientAddress }, "a message was not taken");
         finish({ kind: "refused", refusal: { reply: replies.temporaryFailure } });

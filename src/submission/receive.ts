@@ -50,13 +50,19 @@ export type Answer =
   /** The client left before the end. */
   | Readonly<{ kind: "gone" }>;
 
-/** @param received called when the final dot is there: from then on the client waits for us. */
+export type Client = Readonly<{
+  /** The final dot is there: from then on the client waits for us. */
+  received(): void;
+  /** It holds memory that others wait for: its connection is to be closed. */
+  tooSlow(): void;
+}>;
+
 export async function receive(
   stream: Readable,
   session: Session,
   transaction: Transaction,
   deps: ReceiveDeps,
-  received: () => void,
+  client: Client,
 ): Promise<Answer> {
   const id = newId<MessageId>(deps.clock);
   const name = formatId("msg", id);
@@ -65,7 +71,7 @@ export async function receive(
     openStage: () => deps.createStage(id),
     compose: (head) => addedFields(head, name, session, transaction, deps),
   });
-  const share = deps.memory.open();
+  const share = deps.memory.open(transaction.account.subaccountId, client.tooSlow);
   let kept = false; // what was written ahead may belong to a stored message
   const accept = (submission: Submission) => {
     kept = true;
@@ -73,7 +79,7 @@ export async function receive(
   };
   try {
     if (!(await collect(stream, content, share))) return { kind: "gone" };
-    received();
+    client.received();
     const answer = await decide({ id, name }, await content.end(), transaction, { ...deps, accept });
     kept = (answer.kind === "accepted" && !answer.repeated) || answer.kind === "silence";
     return answer;
@@ -92,18 +98,22 @@ function collect(stream: Readable, content: Content, share: Share): Promise<bool
       void ready.then(() => resolve(false));
     };
     const makeReady = async (full: boolean) => {
+      share.pause();
       if (full) await content.flush();
-      if (!share.hold(content.heldBytes)) await share.room();
+      else await share.room();
+      share.hold(content.heldBytes, 0);
+      share.resume();
     };
     stream.on("data", (chunk: Buffer) => {
       const full = content.push(chunk);
-      if (share.hold(content.heldBytes) && !full) return;
+      if (share.hold(content.heldBytes, chunk.length) && !full) return;
       stream.pause();
       ready = makeReady(full);
       void ready.then(() => stream.resume());
     });
     stream.on("end", () => {
       stream.off("close", gone); // the message is still here
+      share.pause();
       resolve(true);
     });
     stream.on("error", gone);

@@ -20,6 +20,7 @@ export const noFrom = make(550, "6.0", "No From header");
 export const lockedOut = make(421, "7.0", "Too many failed attempts, try again later");
 export const shuttingDown = make(421, "3.2", "Service shutting down, try again later");
 export const timeout = make(421, "4.2", "Timeout, closing connection");
+export const tooSlow = make(421, "4.2", "Too slow while others wait, closing connection");
 export const tooManyErrors = make(421, "7.0", "Too many errors, closing connection");
 export const tooManyCommands = make(421, "7.0", "Too many commands without a message, closing connection");
 export const tooManyConnections = make(421, "7.0", "Too many connections from your address");

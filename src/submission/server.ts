@@ -52,7 +52,10 @@ export async function startSubmission(deps: SubmissionDeps): Promise<Submission>
     deps.metrics.connections.inc();
   };
   const listeners = await listenAll(deps, { counter, limits }, openServer, greet);
-  const sweeper = setInterval(() => sweep(crowd.all, limits, performance.now()), SWEEP_MS).unref();
+  const sweeper = setInterval(() => {
+    sweep(crowd.all, limits, performance.now());
+    memory.look();
+  }, SWEEP_MS).unref();
   let drained: Promise<void> | undefined;
   const drain = (patienceMs = limits.drainMs) => {
     clearInterval(sweeper);
