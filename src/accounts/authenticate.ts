@@ -3,7 +3,8 @@
  *
  * Invariant: what is known from memory is a few seconds old at most and was dropped when its account, credential or key
  * changed. A wrong password of a known user name and an unknown one do the same work: one read, one comparison, one
- * counted failure.
+ * counted failure. Who has to be looked up in the database waits behind others of the same client network alone: a crowd that
+ * guesses takes GUESSING connections of the pool, and not all.
  * On failure of the database: throws; nobody is let in, and nothing counts as a wrong password.
  */
 import { sql } from "kysely";
@@ -13,7 +14,8 @@ import type { CredentialId, KeyId, MasterId, SubaccountId } from "../platform/id
 import type { Log } from "../platform/log.ts";
 import { type Keyring, sameBytes } from "../platform/secrets.ts";
 import type { AccountChanges, Change } from "./changes.ts";
-import { createLockout } from "./lockout.ts";
+import { createLanes } from "./lanes.ts";
+import { createLockout, networkOf } from "./lockout.ts";
 import type { Frozen, Principal, Scope, SubaccountPrincipal } from "./principal.ts";
 import { createRecent, type Recent } from "./recent.ts";
 import { createSendingAccounts, type Inactive, type SendingAccount } from "./sending.ts";
@@ -48,33 +50,42 @@ export type AuthenticatorOptions = Readonly<{
   log: Log;
 }>;
 
+const GUESSING = 2;
+
 export function createAuthenticator(options: AuthenticatorOptions): Authenticator {
   const { keyring, clock, changes, operatorKey } = options;
   const lockout = createLockout(options);
+  const lanes = createLanes(GUESSING);
   const accounts = createSendingAccounts(options);
   const credentials = recentCredentials(options);
   const keys = recentKeys(options);
   const operatorHash = keyring.hash(operatorKey);
 
+  const enter = async (credential: CredentialFacts, key: string) => {
+    const account = await accounts.of(principalOf(credential));
+    if (account !== undefined) await lockout.succeeded(key);
+    return account;
+  };
+
   /** Memory may be behind: only the database denies. */
-  const openedBy = async (username: string, hash: Buffer) => {
-    const known = credentials.peek(username);
-    if (known !== undefined && opens(known, hash, clock)) return known;
+  const lookUp = async (username: string, hash: Buffer, key: string): Promise<SmtpAnswer> => {
+    if (await lockout.locked(key)) return { kind: "locked" }; // meanwhile
     const read = (await credentials.load(username)) ?? nobody;
-    if (!opens(read, hash, clock)) return undefined;
-    if (read.stale) markUsed(options.db, "credential", read.id, options.log);
-    return read;
+    const right = opens(read, hash, clock);
+    if (right && read.stale) markUsed(options.db, "credential", read.id, options.log);
+    const account = right ? await enter(read, key) : undefined;
+    return account ?? { kind: "denied", locked: await lockout.failed(key) };
   };
 
   return {
     async smtp(username, password, clientAddress) {
       const key = lockout.key(username, clientAddress);
       if (await lockout.locked(key)) return { kind: "locked" };
-      const credential = await openedBy(username.toLowerCase(), keyring.hash(password));
-      const account = credential && (await accounts.of(principalOf(credential)));
-      if (account === undefined) return { kind: "denied", locked: await lockout.failed(key) };
-      await lockout.succeeded(key);
-      return account;
+      const name = username.toLowerCase();
+      const hash = keyring.hash(password);
+      const known = credentials.peek(name);
+      const account = known !== undefined && opens(known, hash, clock) ? await enter(known, key) : undefined;
+      return account ?? lanes.run(networkOf(clientAddress), () => lookUp(name, hash, key));
     },
     sending: async (principal) => (await accounts.of(principal)) ?? { kind: "revoked" },
     async key(token) {
