@@ -15,7 +15,7 @@ const lock = JSON.parse(read("package-lock.json")) as {
   packages: Record<string, { version?: string; optionalDependencies?: Record<string, string> }>;
 };
 const documents = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"].concat(
-  ["operations", "flow"].map((name) => `docs/${name}.md`),
+  ["operations", "flow", "faults"].map((name) => `docs/${name}.md`),
 );
 const variables = new Set<string>(Object.values(settings).map(({ variable }) => variable));
 const variablesIn = (text: string): string[] => text.match(/\bPOSTMETER_[A-Z_]*[A-Z]\b/g) ?? [];
