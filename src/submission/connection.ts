@@ -51,6 +51,9 @@ const TLS_NEXT = 220; // the answer to STARTTLS must be out before the socket is
 const NEEDS_TLS = new Set(["AUTH", "MAIL", "RCPT", "DATA"]);
 /** A client that is gone answers the 250 with a reset within a round trip; later ones end an idle connection. */
 const UNHEARD_MS = 30_000;
+/** While the program ends: from when on a client that has sent nothing yet, or has begun a message, is told to go. */
+const HESITATION_MS = 1000;
+const STALLED_MS = 5000;
 const PROTOCOL_ERRORS = new Set([500, 501, 502, 503, 504, 530, 555]);
 
 const SPACE = 0x20;
@@ -72,6 +75,7 @@ export class Connection extends SMTPConnection implements Session {
   #verb = "";
   #commands = 0;
   #errors = 0;
+  #served = false; // it has sent a message
   #failed = false; // by an error or by us, while the client had not ended it
   #promised: Readonly<{ doubtful: Doubtful; atMs: number }> | undefined; // the last 250, while nothing came after it
 
@@ -119,14 +123,18 @@ export class Connection extends SMTPConnection implements Session {
     return this.account !== undefined;
   }
 
-  /** No reply waits for us, and no message is under way. */
-  get idle(): boolean {
-    return this.phase === "command";
+  /** Its client takes a 421 well: it is between two messages, and not about to send its first one. */
+  restful(nowMs: number): boolean {
+    if (this.phase !== "command") return false;
+    const idleMs = nowMs - this.phaseSinceMs;
+    if (this.transaction !== undefined) return idleMs >= STALLED_MS;
+    return this.#served || idleMs >= HESITATION_MS;
   }
 
   enter(phase: Progress["phase"]): void {
     this.phase = phase;
     this.phaseSinceMs = performance.now();
+    if (phase === "data") this.#served = true;
   }
 
   reply(reply: Reply): void {
@@ -135,7 +143,7 @@ export class Connection extends SMTPConnection implements Session {
 
   /** The client has its answer: nothing more is taken from it when the program ends. */
   answered(): void {
-    if (this.#house.draining()) this.reply(replies.shuttingDown);
+    if (this.#house.draining() && this.restful(performance.now())) this.reply(replies.shuttingDown);
   }
 
   /** Ends the connection after the reply, whether the client closes its side or not. */
@@ -222,7 +230,7 @@ export class Connection extends SMTPConnection implements Session {
     const continued = this._nextHandler !== false; // a line of an AUTH exchange
     this.#verb = continued ? "AUTH" : verbOf(command);
     this.#commands += 1;
-    if (this.#house.draining()) return replies.shuttingDown;
+    if (this.#house.draining() && this.restful(performance.now())) return replies.shuttingDown;
     if (this.#commands > this.#house.limits.maxCommands) return replies.tooManyCommands;
     return NEEDS_TLS.has(this.#verb) && !this.mayAuthenticate ? replies.tlsRequired : undefined;
   }

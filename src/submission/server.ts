@@ -19,13 +19,15 @@ import * as replies from "./replies.ts";
 export interface Submission extends AsyncDisposable {
   readonly ports: Readonly<{ submission: number; submissions: number | null }>;
   /**
-   * Stops listening, answers 421 to the idle, lets messages under way finish. What is not done after `patienceMs`
+   * Stops listening, answers 421 to who is between two messages, lets a message that was begun, or the first one of who has
+   * just come, be sent: its client would show the 421 as an error. What is not done after `patienceMs`
    * (`limits.drainMs` unless given) is cut off. Disposal drains, too.
    */
   drain(patienceMs?: number): Promise<void>;
 }
 
 const SWEEP_MS = 1_000;
+const TELL_MS = 100; // between looks at who can be told that the program ends
 const UNUSED = ["WIZ", "SHELL", "KILL", "XCLIENT", "XFORWARD"];
 const LOOPBACK = ["127.0.0.0/8", "::1"];
 
@@ -93,11 +95,16 @@ function createCrowd() {
       const empty = new Promise<void>((resolve) => {
         emptied = resolve;
       });
-      for (const connection of all) if (connection.idle) connection.reply(replies.shuttingDown);
+      const tell = () => {
+        for (const one of all) if (one.restful(performance.now())) one.reply(replies.shuttingDown);
+      };
+      tell();
+      const telling = setInterval(tell, TELL_MS);
       const cut = setTimeout(() => {
         for (const connection of all) connection.destroy();
       }, patienceMs);
       await empty;
+      clearInterval(telling);
       clearTimeout(cut);
     },
   };

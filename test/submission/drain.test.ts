@@ -9,17 +9,13 @@ describe("the end of the server", () => {
     const house = await startHouse();
     const { submission, submissions } = house.submission.ports;
     const idle = await ready(submission);
-    const begun = await ready(submission);
-    await begun.command(DATA[0] as string);
     const sending = await ready(submission);
     for (const line of DATA) await sending.command(line);
     sending.write("From: app@customer.example\r\n\r\nfirst half, ");
     const drained = house.submission.drain();
-    for (const client of [idle, begun]) {
-      expect(await client.reply()).toEqual(["421 4.3.2 Service shutting down, try again later"]);
-      await client.end();
-      client.destroy();
-    }
+    expect(await idle.reply()).toEqual(["421 4.3.2 Service shutting down, try again later"]);
+    await idle.end();
+    idle.destroy();
     await expect(Client.connect(submission)).rejects.toThrow("ECONNREFUSED");
     await expect(Client.connectSecure(submissions as number)).rejects.toThrow("ECONNREFUSED");
     sending.write("second half\r\n.\r\n");
@@ -30,6 +26,39 @@ describe("the end of the server", () => {
     await drained;
     expect(house.accepted).toHaveLength(1);
     expect((await house.metrics.connections.get()).values[0]?.value).toBe(0);
+  });
+
+  test("lets a message that was begun be sent, and the first one of who has just come, then tells them", async () => {
+    const house = await startHouse();
+    const { submission } = house.submission.ports;
+    const begun = await ready(submission);
+    await begun.command(DATA[0] as string);
+    const fresh = await ready(submission);
+    const drained = house.submission.drain();
+    for (const [client, lines] of [
+      [begun, DATA.slice(1)],
+      [fresh, DATA],
+    ] as const) {
+      for (const line of lines) expect(await client.command(line)).toMatch(/^(250|354)/);
+      client.write("From: app@customer.example\r\n\r\nx\r\n.\r\n");
+      expect((await client.reply())[0]).toMatch(/^250 2\.0\.0 Accepted as msg_/);
+      expect((await client.reply())[0]).toMatch(/^421 4\.3\.2/);
+      client.destroy();
+    }
+    await drained;
+    expect(house.accepted).toHaveLength(2);
+  });
+
+  test("a client between two messages is told at once", async () => {
+    const house = await startHouse();
+    const client = await ready(house.submission.ports.submission);
+    for (const line of DATA) await client.command(line);
+    client.write("From: app@customer.example\r\n\r\nx\r\n.\r\n");
+    expect((await client.reply())[0]).toMatch(/^250/);
+    const drained = house.submission.drain();
+    expect((await client.reply())[0]).toMatch(/^421 4\.3\.2/);
+    client.destroy();
+    await drained;
   });
 
   test("waits for an answer that is under way", async () => {

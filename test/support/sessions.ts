@@ -42,6 +42,7 @@ type Answer = Pick<Sent, "knowledge" | "reply" | "dotAtMs" | "answeredAtMs">;
 /** One message over a connection that is logged in. Never rejects. */
 export async function sendLetter(c: Connection, letter: Letter): Promise<Answer & { usable: boolean }> {
   let dotAtMs = 0;
+  let goodbye = ""; // a 421 behind which the connection was closed
   const known = (knowledge: Sent["knowledge"], reply: string, usable: boolean) => ({
     knowledge,
     reply,
@@ -55,7 +56,11 @@ export async function sendLetter(c: Connection, letter: Letter): Promise<Answer 
     if (!mail.startsWith("250")) return known("refused", mail, true);
     c.write(`${letter.recipients.map((to) => `RCPT TO:<${to}>\r\n`).join("")}DATA\r\n`);
     const replies: string[] = [];
-    for (let i = 0; i <= letter.recipients.length; i++) replies.push(await c.reply());
+    for (let i = 0; i <= letter.recipients.length; i++) {
+      const reply = await c.reply();
+      if (reply.startsWith("421")) goodbye = reply;
+      replies.push(reply);
+    }
     const refused = replies.find((reply, i) => !reply.startsWith(i < letter.recipients.length ? "250" : "354"));
     if (refused !== undefined) return known("refused", refused, false);
     dotAtMs = performance.now();
@@ -63,7 +68,7 @@ export async function sendLetter(c: Connection, letter: Letter): Promise<Answer 
     const end = await c.reply();
     return known(end.startsWith("250") ? "accepted" : "refused", end, true);
   } catch (error) {
-    return known(dotAtMs === 0 ? "unsent" : "unknown", String(error), false);
+    return known(dotAtMs === 0 ? "unsent" : "unknown", goodbye || String(error), false);
   }
 }
 
