@@ -74,6 +74,21 @@ for (const name of Object.keys({ ...outages, ...fullDisks }) as OutageName[]) {
 }
 
 test(
+  "control: a relay that hears no error acknowledges what a full disk has refused, and the books show it",
+  async ({ task, skip }) => {
+    const program = mutateProgram("src/spool/accept.ts", {
+      from: 'for (const { answer } of batch) answer({ kind: "failed" });',
+      to: 'for (const { answer, submission } of batch) answer({ kind: "accepted", id: submission.id });',
+    });
+    const played = await playOutages(["the disk of its tables is full"], { program });
+    if (typeof played === "string") return skip(played);
+    show(task, "P2", { ...played.figures, "faults seen": played.faults.length });
+    expect(played.faults).toContainEqual(expect.stringMatching(LOST));
+  },
+  LIMIT_MS,
+);
+
+test(
   "control: commits that don't wait for the disk are lost with the postmaster, and the books show it",
   async ({ task }) => {
     const { faults, figures } = await killWithoutWaiting();
