@@ -28,7 +28,7 @@ test("a relay that is killed under load and started again has lost nothing and c
 
 test("control: a relay that acknowledges before it has stored loses mail when it is killed, and the books show it", async () => {
   const program = mutateProgram("src/spool/accept.ts", {
-    from: "        waiting.push({ submission, answer, rolled: 0 });\n        pump();",
+    from: "        waiting.push({ submission, answer, rolled: 0 });\n        pumpSoon();",
     to: `        answer({ kind: "accepted", id: submission.id });
         setTimeout(() => {
           waiting.push({ submission, answer: () => {}, rolled: 0 });
