@@ -12,7 +12,7 @@ const texts = [
   `x\r${FORGED}`,
   `x\0${FORGED}`,
   `x\u0085${FORGED}`,
-  `x\u2028${FORGED}\u2029`,
+  `x\u2028forged ${FORGED}\u2029`,
   `x","event":"forged","y":"`,
   `\u001b[2J\u001b]0;forged\u0007x`,
   `\u009b2Jx`,
@@ -29,11 +29,13 @@ const word = (text: string) => `=?utf-8?b?${base64(text)}?=`;
 /** One session with the text in all places. */
 async function tell(stage: Stage, text: string): Promise<void> {
   const oneLine = text.replaceAll("\n", " ");
-  const stranger = connectFrom("127.0.0.9", stage.relay.ports.submission);
+  const stranger = connectFrom(`127.0.1.${1 + texts.indexOf(text)}`, stage.relay.ports.submission);
   await stranger.reply();
-  await say(stranger, `EHLO ${oneLine}`);
-  await say(stranger, `AUTH PLAIN ${base64(`\0${text}\r\n${FORGED}\0wrong`)}`);
-  await say(stranger, "AUTH LOGIN", base64(`${text}\n${FORGED}`), base64("wrong"));
+  await say(stranger, "EHLO client.example");
+  for (const name of [text, `${text}\r\n${FORGED}`]) {
+    await say(stranger, `AUTH PLAIN ${base64(`\0${name}\0wrong`)}`);
+    await say(stranger, "AUTH LOGIN", base64(name), base64("wrong"));
+  }
   stranger.socket.destroy();
   const client = await logIn(stage, oneLine);
   await say(client, `MAIL FROM:<"${oneLine}"@customer.example> SMTPUTF8`);
@@ -56,7 +58,7 @@ export async function injectEverywhere(stage: Stage): Promise<{ lines: number; f
 export function lineFaults(lines: readonly string[]): Faults {
   return lines.flatMap((line) => {
     // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-    if (/[\0-\x1f\x7f]/.test(line)) return [`control characters in ${JSON.stringify(line)}`];
+    if (/[\0-\x1f\x7f-\x9f\u2028-\u202e]/.test(line)) return [`control characters in ${JSON.stringify(line)}`];
     try {
       const { event, level, time } = JSON.parse(line);
       const whole = typeof event === "string" && typeof level === "string" && typeof time === "string";
