@@ -80,7 +80,7 @@ export function smugglers(): { name: string; content: string; nul: boolean }[] {
   }));
 }
 
-/** Sends each, as one client or each on a connection of its own, and counts what has left. */
+/** Sends them one after the other as one client, and counts what has left. */
 export async function smuggle(stage: Stage, messages = smugglers()): Promise<{ sent: number; faults: Faults }> {
   const faults: Faults = [];
   const client = await logIn(stage);
