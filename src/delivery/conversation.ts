@@ -4,11 +4,12 @@
  * peer pipelines (RFC 2920) an envelope is one write, and the next one travels in the same write as the body before it.
  *
  * Invariant: every job that was started is finished exactly once, with all replies that came; the final dot is sent only
- * when all of a message was read and written.
+ * when all of a message was read and written; a peer whose replies do not fit the commands is not listened to any more.
  */
 import type { Task } from "../spool/message.ts";
 import { envelopeCommands, type Peer, type TaskRecipient } from "./envelope.ts";
-import { type Exchange, type Failure, legible } from "./outcome.ts";
+import { type Exchange, type Failure, legible, outOfStepText } from "./outcome.ts";
+import { asked, isOutOfStep, type Step } from "./step.ts";
 import { createStuffing } from "./stuffing.ts";
 import type { Wire } from "./transport.ts";
 
@@ -44,8 +45,6 @@ export type ConversationHooks = Readonly<{
   /** Once; jobs are finished by then. */
   closed(connection: Connection, failure: Failure): void;
 }>;
-
-type Step = "idle" | "reset" | "mail" | "rcpt" | "data" | "body" | "end" | "void" | "quit";
 
 const QUIT_MS = 5_000;
 
@@ -142,6 +141,10 @@ class Conversation implements Connection {
 
   #take(job: Job, raw: string): void {
     const { exchange } = job;
+    if (isOutOfStep(this.#step, raw)) {
+      this.destroy({ why: "out-of-step", text: outOfStepText(raw), reply: null });
+      return;
+    }
     switch (this.#step) {
       case "reset":
         this.#dirty = false;
@@ -163,9 +166,7 @@ class Conversation implements Connection {
         this.#takeData(job, raw);
         break;
       case "body":
-        // Answered before the end: what is still to be sent would be read as commands.
-        if (!raw.startsWith("2")) exchange.end = raw;
-        this.destroy({ why: "protocol", text: "The message was answered before its end", reply: raw });
+        this.destroy(answeredEarly(job, raw));
         break;
       default: // the final dot is answered
         if (this.#step === "end") exchange.end = raw;
@@ -257,7 +258,8 @@ class Conversation implements Connection {
   }
 
   #broken(failure: Failure): void {
-    this.#failure ??= failure;
+    const early = this.#step === "body" && failure.why === "out-of-step" && this.#job !== null;
+    this.#failure ??= early ? answeredEarly(this.#job as Job, legible(failure.reply ?? "")) : failure;
     const jobs = [this.#job, this.#ahead];
     this.#job = null;
     this.#ahead = null;
@@ -270,15 +272,11 @@ class Conversation implements Connection {
   }
 }
 
-const asked: Record<Exclude<Step, "idle" | "quit">, string> = {
-  reset: "RSET",
-  mail: "MAIL",
-  rcpt: "RCPT",
-  data: "DATA",
-  body: "the message",
-  end: "the end of the message",
-  void: "the end of the message",
-};
+/** What is still to be sent would be read as commands, each with a reply of its own: only the first counts. */
+function answeredEarly({ exchange }: Job, raw: string): Failure {
+  if (/^[45]/.test(raw)) exchange.end = raw;
+  return { why: "protocol", text: "The message was answered before its end", reply: raw };
+}
 
 function accepted({ exchange }: Job): boolean {
   return exchange.mail?.startsWith("2") === true && exchange.rcpt.some((reply) => reply?.startsWith("2"));

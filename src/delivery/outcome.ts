@@ -3,13 +3,16 @@
  *
  * Invariant: only a reply about the message itself is final (5xx at MAIL, RCPT, DATA or the end of data); whatever concerns
  * the session (connecting, TLS, AUTH, 421, a lost connection) is tried again. After the final dot without a clear answer
- * nobody knows whether the peer took the message: indeterminate.
+ * nobody knows whether the peer took the message: indeterminate. Where replies can't be told apart, none is believed.
  * Sources: RFC 5321 4.2 and 4.5.4, RFC 3463, RFC 7504, RFC 7505.
  */
 
 export type Reply = Readonly<{ code: number; enhanced: string | null; text: string }>;
 
-/** Why a conversation ended without an answer to the point. `aborted`: by us, nothing is wrong with the peer. */
+/**
+ * Why a conversation ended without an answer to the point. `aborted`: by us, nothing is wrong with the peer. `out-of-step`:
+ * nobody knows which of its replies belongs to which command.
+ */
 export type Failure = Readonly<{
   why:
     | "connect"
@@ -20,6 +23,7 @@ export type Failure = Readonly<{
     | "lost"
     | "timeout"
     | "protocol"
+    | "out-of-step"
     | "closing"
     | "source"
     | "aborted";
@@ -61,6 +65,7 @@ const enhancedOf: Record<Failure["why"], string> = {
   lost: "4.4.2",
   timeout: "4.4.2",
   protocol: "4.5.0",
+  "out-of-step": "4.5.0",
   closing: "4.3.2",
   source: "4.3.0",
   aborted: "4.3.0",
@@ -84,8 +89,13 @@ export function legible(raw: string): string {
   const code = /^[2-5]\d\d(?!\w)/.exec(raw)?.[0];
   if (code === undefined) return `unclear: ${raw}`;
   if (!raw.includes("\n")) return raw;
+  if (!/\n\d{3}(?: [^\n]*)?$/.test(raw)) return `unclear: ${raw}`;
   const contradicts = (line: string) => /^\d{3}(?!\w)/.test(line) && !line.startsWith(code);
   return raw.split("\n").some(contradicts) ? `unclear: ${raw}` : raw;
+}
+
+export function outOfStepText(reply: string): string {
+  return `Replies do not fit the commands: ${reply}`;
 }
 
 /** One line of well-formed text without control characters, at most 500 characters. */
@@ -99,7 +109,11 @@ export function plain(text: string): string {
 
 /** The verdicts in the order of the recipients. */
 export function decide(exchange: Exchange): Verdict[] {
-  const { mail, rcpt } = exchange;
+  const { mail, rcpt, failure } = exchange;
+  if (failure?.why === "out-of-step") {
+    const verdict = exchange.dotSent ? unheard(failure) : decideFailure(failure);
+    return rcpt.map(() => verdict);
+  }
   if (mail !== null && !mail.startsWith("2")) {
     const verdict = refusal(mail);
     return rcpt.map(() => verdict);
@@ -117,12 +131,13 @@ export function decide(exchange: Exchange): Verdict[] {
 /** The verdict on everything that waited for a session that did not come about. */
 export function decideFailure(failure: Failure): Verdict {
   if (failure.why === "aborted") return untried;
-  const reply = failure.reply === null ? null : parseReply(failure.reply);
+  const said = failure.why === "out-of-step" ? null : failure.reply;
+  const reply = said === null ? null : parseReply(said);
   const enhanced = failure.permanent ?? temporary(reply?.enhanced ?? enhancedOf[failure.why]);
   const kind = failure.permanent === undefined ? "deferred" : "bounced";
   // A host may repeat our login in its refusal, and tenants read this text.
-  const said = reply === null || reply.text === "" ? plain(failure.text) : reply.text;
-  const text = failure.why === "auth" ? "The next host refused our login" : said;
+  const shown = reply === null || reply.text === "" ? plain(failure.text) : reply.text;
+  const text = failure.why === "auth" ? "The next host refused our login" : shown;
   return { kind, code: reply?.code || null, enhanced, text, indeterminate: false };
 }
 
@@ -136,8 +151,11 @@ function decideAccepted({ data, end, dotSent, failure }: Exchange): Verdict {
   }
   if (data !== null && !data.startsWith("3")) return refusal(data);
   if (failure === null) return decideFailure({ why: "protocol", text: "The conversation stopped", reply: null });
-  if (!dotSent) return decideFailure(failure);
-  const { text } = failure;
+  return dotSent ? unheard(failure) : decideFailure(failure);
+}
+
+/** The final dot was sent, and is not answered. */
+function unheard({ text }: Failure): Verdict {
   return { kind: "deferred", code: null, enhanced: enhancedOf.lost, text: plain(text), indeterminate: true };
 }
 

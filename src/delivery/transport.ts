@@ -9,7 +9,7 @@ import { isIP } from "node:net";
 import type { ConnectionOptions } from "node:tls";
 import SMTPConnection from "nodemailer/lib/smtp-connection";
 import type { Peer } from "./envelope.ts";
-import type { Failure } from "./outcome.ts";
+import { type Failure, outOfStepText } from "./outcome.ts";
 import type { TlsMode } from "./route.ts";
 import type { Watch } from "./watch.ts";
 
@@ -45,7 +45,7 @@ export type WireHooks = Readonly<{
 export interface Wire {
   readonly peer: Peer;
   attach(hooks: WireHooks): void;
-  /** So many replies more are due. What comes unexpected breaks the wire. */
+  /** So many replies more are due. What comes unexpected breaks the wire, and what came along with it is not passed on. */
   expect(replies: number): void;
   /** One write. */
   send(text: string): void;
@@ -65,11 +65,17 @@ export class Line extends SMTPConnection {
   declare _responseQueue: string[];
   declare _supportedExtensions: string[];
   declare _maxAllowedSize: number;
+  declare _onError: (error: Error, code: string, reply: string | false, command: string) => void;
   /** Ours: greeting, EHLO, TLS and AUTH are behind us. */
   isReady = false;
 
   /** The library waits for a turn of the event loop after each reply; those of a pipelined envelope came together. */
   _processResponse(): void {
+    const surplus = this.#surplus();
+    if (surplus !== undefined) {
+      this._onError(new Error(outOfStepText(surplus)), OUT_OF_STEP, this._responseQueue[0] ?? false, "CONN");
+      return;
+    }
     while (this.isReady && this._responseActions.length > 0 && PLAIN_REPLY.test(this._responseQueue[0] ?? "")) {
       const reply = this._responseQueue.shift() as string;
       this.lastServerResponse = reply;
@@ -77,12 +83,27 @@ export class Line extends SMTPConnection {
     }
     if (this._responseQueue.length > 0) libraryTakes.call(this);
   }
+
+  /**
+   * What came together is judged together, before any of it is believed: a reply more than there were commands may be
+   * anywhere among them. An empty line is none, and who sends one may have broken a reply in two. 421 may come at any time.
+   */
+  #surplus(): string | undefined {
+    const { _responseQueue: queue, _responseActions: due } = this;
+    if (this.isReady && queue.some(isEmpty)) return "an empty line";
+    if (queue.length <= due.length) return undefined;
+    return queue.filter((reply) => !isEmpty(reply) && !reply.startsWith("421"))[due.length];
+  }
 }
 
 const libraryTakes = (SMTPConnection.prototype as unknown as { _processResponse(): void })._processResponse;
 
 /** One line of ASCII, and not 421, after which the library closes. */
 const PLAIN_REPLY = /^(?!421)[2-5]\d\d [ -~]*$/;
+
+const isEmpty = (reply: string) => reply.trim() === "";
+
+const OUT_OF_STEP = "EOUTOFSTEP";
 
 type LineError = Error & { code?: string; originalCode?: string; response?: string | false };
 
@@ -129,6 +150,7 @@ function failureOf(line: Line, { code, originalCode, message, response }: LineEr
   const reply = response || null;
   const text = reply === null ? message : message.slice(0, message.length - reply.length).replace(/[:. ]+$/, "");
   const why = (): Failure["why"] => {
+    if (code === OUT_OF_STEP) return "out-of-step";
     if (code === "EDNS") return "dns";
     if (code === "ETLS" || line.upgrading || TLS_ERROR.test(originalCode ?? "")) return "tls";
     if (code === "EAUTH") return "auth";

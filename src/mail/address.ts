@@ -9,6 +9,8 @@ const ATEXT = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~\\u{A0}-\\u{10FFFF}-]+";
 const LOCAL_PART = new RegExp(`^(?:${ATEXT}(?:\\.${ATEXT})*|"(?:[ !#-\\[\\]-~\\u{A0}-\\u{10FFFF}]|\\\\[ -~])*")$`, "u");
 // Zero-width and bidirectional controls, byte-order mark, replacement character (bytes that were no UTF-8), surrogates.
 const DECEPTIVE = /[\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufffd\ud800-\udfff]/u;
+// RFC 2047 5: none may stand in an address, where some readers decode it nevertheless, and see another one than we do.
+const ENCODED_WORD = /=\?[^?]+\?[bq]\?[^?]*\?=/i;
 const HOST_LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 const PLAIN_HOST = /^[a-z0-9.-]+$/;
 const MAX_UNICODE_DOMAIN = 1000; // far more than any that fits as A-labels: their making takes time by the square
@@ -19,7 +21,7 @@ export function parseAddress(text: string): string | undefined {
   const at = text.lastIndexOf("@");
   if (at < 1) return undefined;
   const local = text.slice(0, at);
-  if (!LOCAL_PART.test(local) || DECEPTIVE.test(local)) return undefined;
+  if (!LOCAL_PART.test(local) || DECEPTIVE.test(local) || ENCODED_WORD.test(local)) return undefined;
   const domain = text[at + 1] === "[" ? parseLiteral(text.slice(at + 1)) : asciiDomain(text.slice(at + 1));
   if (domain === undefined) return undefined;
   const address = `${local}@${domain}`;

@@ -1,4 +1,7 @@
-/** One JSON line per event on standard error. Secrets are redacted by name wherever they stand, and by shape in texts. */
+/**
+ * One JSON line per event on standard error. Secrets are redacted by name wherever they stand, and by shape in texts; what
+ * some reader takes for a line end, or a terminal for a command, is escaped.
+ */
 import { destination, type Logger, pino } from "pino";
 
 export type Log = Logger;
@@ -30,6 +33,7 @@ export function createLog(level: string, stream: NodeJS.WritableStream | number 
       formatters: { level: (label) => ({ level: label }) },
       redact: { paths: [...secretNames], censor: CENSORED }, // what a child logger holds
       hooks: {
+        streamWrite: (line) => (UNSAFE.test(line) ? line.replaceAll(UNSAFE_ONES, escaped) : line),
         logMethod(given, method) {
           method.apply(this, (given.every(isClean) ? given : given.map((one) => redact(one, 0))) as typeof given);
         },
@@ -38,6 +42,11 @@ export function createLog(level: string, stream: NodeJS.WritableStream | number 
     typeof stream === "number" ? destination({ fd: stream, sync: false, ...gathered }) : (stream as never),
   );
 }
+
+/** What JSON leaves as it is: DEL and C1, line and paragraph separators, marks that turn the direction of writing. */
+const UNSAFE = /[\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/;
+const UNSAFE_ONES = new RegExp(UNSAFE, "g");
+const escaped = (char: string) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`;
 
 /** Most lines hold nothing to hide, and are not copied. */
 function isClean(value: unknown): boolean {

@@ -179,7 +179,9 @@ test("each of many recipients has its own fate, whatever the peer says of the ot
         .toSorted((a, b) => a.n - b.n)
         .map((r) => (r.attempt.indeterminate ? "unknown" : r.state));
       const ofMessage = data.startsWith("3") ? fateBy(end) : fateBy(data);
-      expect(found).toEqual(rcpts.map((said) => (said.startsWith("2") ? ofMessage : fateBy(said))));
+      // A line that is no reply may be one too many: nobody can tell then to which recipient the others belong.
+      const told = (said: string) => (said.startsWith("2") ? ofMessage : fateBy(said));
+      expect(found).toEqual(rcpts.map((said) => (rcpts.includes("hello") ? "deferred" : told(said))));
     }),
     { numRuns: 80 },
   );

@@ -16,6 +16,8 @@ describe("addresses", () => {
     ['"a@b"@example.com', '"a@b"@example.com'],
     ["x@[192.0.2.1]", "x@[192.0.2.1]"],
     ["x@[IPv6:2001:DB8::1]", "x@[IPv6:2001:db8::1]"],
+    ["a=?b?=c@example.com", "a=?b?=c@example.com"],
+    ["=?x?y?=@example.com", "=?x?y?=@example.com"],
     ["!#$%&'*+/=?^_`{|}~-@example.com", "!#$%&'*+/=?^_`{|}~-@example.com"],
   ])("%s is read as %s", (text, address) => {
     expect(parseAddress(text)).toBe(address);
@@ -51,6 +53,10 @@ describe("addresses", () => {
     "a,b@example.com",
     "a\r\nRCPT@example.com",
     "a\0@example.com",
+    "=?utf-8?q?x?=@example.com",
+    "=?utf-8?B?Ym9zcw==?=@example.com",
+    "boss=?utf-8*en?Q?=40other.example?=@example.com",
+    '"=?utf-8?q?boss=40other.example?="@example.com',
     "a\u200b@example.com",
     "a\u202eb@example.com",
     "a\ufffd@example.com",

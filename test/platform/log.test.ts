@@ -58,6 +58,21 @@ test("our keys and passwords in URLs are redacted wherever a text holds them", (
   });
 });
 
+test("no text ends a line or moves a terminal, and all of it is still there", () => {
+  const text = "a\r\nb\u0085c\u2028d\u2029e\u001b[2Jf\u009b2Jg\u007fh\u202ei";
+  let line = "";
+  const stream = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      line += String(chunk);
+      done();
+    },
+  });
+  createLog("debug", stream).info({ event: "auth.failed", username: text });
+  expect(line.slice(0, -1)).toMatch(/^[ -~]+$/);
+  expect(line.endsWith("\n")).toBe(true);
+  expect(JSON.parse(line).username).toBe(text);
+});
+
 test("bytes are counted, not written, and a circle ends", () => {
   const circle: Record<string, unknown> = { event: "odd", bytes: Buffer.from("secret content") };
   circle.self = circle;

@@ -94,7 +94,8 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   const errors: string[] = [];
   createInterface({ input: child.stderr }).on("line", (line) => {
     errors.push(line);
-    if (line.startsWith("{")) log.push(JSON.parse(line));
+    // Readline cuts a line at U+2028, which a control's program may write: part of an event is none.
+    if (line.startsWith("{") && line.endsWith("}")) log.push(JSON.parse(line));
   });
   const stop = async (signal: NodeJS.Signals = "SIGTERM") => {
     if (child.exitCode === null && child.signalCode === null) child.kill(signal);
