@@ -120,5 +120,7 @@ test("settings that fit no process are told once, and the program ends", async (
     databaseUrl: scene.databaseUrl,
     env: { POSTMETER_PROCESSES: "2", POSTMETER_SUBMISSION_HOST: "192.0.2.1", POSTMETER_UPSTREAM_URL: "capture:" },
   });
-  await expect(start).rejects.toThrow(/ended with 1:[\s\S]*POSTMETER_SUBMISSION_HOST[\s\S]*A worker process did not start/);
+  await expect(start).rejects.toThrow(
+    /ended with 1:[\s\S]*POSTMETER_SUBMISSION_HOST[\s\S]*A worker process did not start/,
+  );
 });
