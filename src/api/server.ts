@@ -23,6 +23,7 @@ const HEADERS_TIMEOUT_MS = 15_000;
 /** Longer than load balancers keep an idle connection, so that it is they who close it. */
 const KEEP_ALIVE_MS = 65_000;
 const DRAIN_MS = 20_000;
+const IDLE_MS = 50;
 
 export async function startApi(deps: Deps): Promise<ApiServer> {
   let draining = false;
@@ -101,7 +102,9 @@ async function close(server: Server): Promise<void> {
   const closed = Promise.withResolvers<void>();
   server.close(() => closed.resolve());
   server.closeIdleConnections();
+  const idle = setInterval(() => server.closeIdleConnections(), IDLE_MS); // whose request has ended meanwhile
   const cut = setTimeout(() => server.closeAllConnections(), DRAIN_MS);
   await closed.promise;
+  clearInterval(idle);
   clearTimeout(cut);
 }

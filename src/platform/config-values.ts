@@ -93,8 +93,10 @@ export const domainName = value((given) => {
   return good ? given : refuse("must be a host name of letters, digits, hyphens and dots");
 });
 
+const MAILBOX = /^[^\s@<>"\\,;:()[\]\p{Cc}]+@[^\s@<>"\\,;:()[\]\p{Cc}]+$/u;
+
 export const mailbox = value((given) => {
-  const good = given === "" || (given.length <= 254 && /^[^\s@<>"\\,;:()[\]]+@[^\s@<>"\\,;:()[\]]+$/.test(given));
+  const good = given === "" || (given.length <= 254 && MAILBOX.test(given));
   return good ? given : refuse("must be a mail address, e.g. postmeter@mail.example.com");
 });
 

@@ -87,9 +87,9 @@ describe("the server", () => {
     await expect(fetch(`${server.url}/healthz`)).rejects.toThrow();
     go.resolve();
     expect((await request).status).toBe(200);
-    await drained;
+    await drained; // or its client, who keeps the connection, would hold it for all of the patience
     await server[Symbol.asyncDispose]();
-  });
+  }, 15_000);
 
   test("while it drains, the metrics port says that it is not ready", async () => {
     const probe = await start();
