@@ -17,7 +17,7 @@ export type Peer = Readonly<{
   maxBytes: number; // 0: no limit told
 }>;
 
-const MAX_ORCPT = 500;
+const MAX_ORCPT = 500; // octets
 
 export type TaskRecipient = Task["recipients"][number];
 
@@ -46,7 +46,8 @@ function rcptCommand({ address, notify, originalRecipient }: TaskRecipient, peer
   const parameters = notify === null ? "" : ` NOTIFY=${xtext(notify)}`;
   const original = originalRecipient === null ? "" : orcpt(originalRecipient, utf8);
   // Encoded anew it may be longer than a peer has to take (RFC 3461 4.2): a report without it is better than no mail.
-  return command + parameters + (original === "" || original.length > MAX_ORCPT ? "" : ` ORCPT=${original}`);
+  const fits = original !== "" && Buffer.byteLength(original) <= MAX_ORCPT;
+  return command + parameters + (fits ? ` ORCPT=${original}` : "");
 }
 
 /** `type;address`. The address of type utf-8 has an encoding of its own (RFC 6533 3), which a stored value may hold already. */

@@ -56,3 +56,15 @@ test("a length of time that ends beyond all dates is refused", () => {
     expect(settings[name].schema.safeParse("36500d").success).toBe(true);
   }
 });
+
+test("an original recipient of type utf-8 is measured in octets", () => {
+  const peer = { host: "h", pipelining: true, dsn: true, eightBit: true, utf8: true, size: false, maxBytes: 0 };
+  const wide = { ...recipient, originalRecipient: `utf-8;${"日".repeat(400)}` };
+  const [, rcpt] = envelopeCommands(makeTask({ smtpUtf8: true }), [wide], peer);
+  expect(rcpt).toBe("RCPT TO:<a@b.example>");
+});
+
+test("a system sender holds no control characters", () => {
+  expect(settings.systemFrom.schema.safeParse("\0@\0").success).toBe(false);
+  expect(settings.systemFrom.schema.safeParse("alerts@relay.example").success).toBe(true);
+});

@@ -1,4 +1,7 @@
-/** The parsers with a few hundred inputs each; `npm run faults` gives them many more. A failure prints its seed. */
+/**
+ * The parsers with a few hundred inputs each, the same each time: a change is judged by what it does. New inputs come from
+ * `npm run faults -- --only parsers`.
+ */
 import fc from "fast-check";
 import { expect, test, vi } from "vitest";
 import { properties } from "./properties.ts";
@@ -13,8 +16,10 @@ vi.mock("node:url", async (original) => {
   return { ...url, domainToASCII };
 });
 
+const SEED = 5321;
+
 test.each(Object.entries(properties))("%s", async (_, property) => {
-  await fc.assert(property as fc.IAsyncProperty<never>, { numRuns: 400 });
+  await fc.assert(property as fc.IAsyncProperty<never>, { numRuns: 400, seed: SEED });
 });
 
 test("what takes time by the square is given short texts only, and not more of them than were written", async () => {
