@@ -50,7 +50,7 @@ export async function listEvents(db: Db, principal: Principal, filter: EventFilt
   }));
 }
 
-/** Postgres writes the instant of a threshold's period into JSON with the offset of its session. */
+/** Thresholds told before migration 0011 hold their period's start with an offset, as Postgres writes it into JSON. */
 function withUtcInstants<T extends object>(data: T): T {
   const start = "period_start" in data ? data.period_start : undefined;
   return typeof start === "string" ? { ...data, period_start: new Date(start).toISOString() } : data;
