@@ -4,7 +4,7 @@ import type { CredentialId, MasterId, MessageId, SubaccountId } from "../platfor
 
 /** Part 0 of a body is at most this long; what follows is written ahead in parts of PART_BYTES. */
 export const PART_ZERO_BYTES = 256 * 1024;
-export const PART_BYTES = 1024 * 1024;
+export const PART_BYTES = 256 * 1024;
 
 /** RFC 3461 parameters are kept in their wire form (xtext decoded). */
 export type Recipient = Readonly<{ address: string; originalRecipient: string | null; notify: string | null }>;

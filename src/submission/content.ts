@@ -17,6 +17,7 @@ import type { Stage } from "../spool/stage.ts";
 import { createHeaderSection } from "./header-section.ts";
 import { createParts, type Parts, type Stored } from "./parts.ts";
 import * as replies from "./replies.ts";
+import type { Slabs } from "./slabs.ts";
 
 /** The header section and what we add to it fit into part 0. */
 export const MAX_HEADER_BYTES = PART_ZERO_BYTES - 8 * 1024;
@@ -25,6 +26,7 @@ export type ContentOptions = Readonly<{
   maxBytes: number;
   /** Called once, when a message is too large for part 0. */
   openStage: () => Stage;
+  slabs: Slabs;
   /** What goes on top of the message: Received, and what its header lacks. */
   compose: (head: Head) => Buffer | Reply;
 }>;
@@ -61,7 +63,7 @@ class ArrivingContent implements Content {
 
   constructor(options: ContentOptions) {
     this.#options = options;
-    this.#parts = createParts(options.openStage);
+    this.#parts = createParts(options.openStage, options.slabs);
   }
 
   push(chunk: Buffer): boolean {

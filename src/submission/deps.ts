@@ -38,8 +38,8 @@ export type SubmissionDeps = Readonly<{
 }> &
   Pick<AuthDeps, "authenticate"> &
   Omit<SessionDeps, "maxRecipients" | "gate" | "inDoubt"> &
-  Omit<ReceiveDeps, "hostname" | "maxMessageBytes" | "metrics" | "memory" | "inDoubt"> &
+  Omit<ReceiveDeps, "hostname" | "maxMessageBytes" | "metrics" | "memory" | "slabs" | "inDoubt"> &
   Omit<RefusalDeps, "metrics">;
 
 /** What the connections of all listeners share. */
-export type HandlerDeps = SubmissionDeps & Pick<ReceiveDeps, "memory">;
+export type HandlerDeps = SubmissionDeps & Pick<ReceiveDeps, "memory" | "slabs">;

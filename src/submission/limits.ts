@@ -41,7 +41,7 @@ export const defaultLimits = {
   drainMs: 15_000,
   maxErrors: 30,
   maxAuthFailures: 5,
-  maxReceivingBytes: 96 * 1024 * 1024,
+  maxReceivingBytes: 32 * 1024 * 1024,
 } satisfies Partial<Limits>;
 
 /** Where a connection stands. `busy`: the client waits for us, and no deadline runs. Instants are of performance.now(). */

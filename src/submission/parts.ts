@@ -6,6 +6,7 @@
 import { PART_BYTES, PART_ZERO_BYTES } from "../spool/message.ts";
 import type { Stage } from "../spool/stage.ts";
 import { createPieces } from "./pieces.ts";
+import { createFilled, type Filled, type Slabs } from "./slabs.ts";
 
 export type Stored = Readonly<{ partZero: readonly Buffer[]; bodyParts: number; sizeBytes: number }>;
 
@@ -24,20 +25,21 @@ export interface Parts {
   readonly heldBytes: number;
 }
 
-export function createParts(openStage: () => Stage): Parts {
-  return new StoredParts(openStage);
+export function createParts(openStage: () => Stage, slabs: Slabs): Parts {
+  return new StoredParts(openStage, slabs);
 }
 
 class StoredParts implements Parts {
   sizeBytes = 0;
   readonly #openStage: () => Stage;
   readonly #partZero = createPieces();
-  readonly #ahead = createPieces();
+  readonly #ahead: Filled;
   #stage: Stage | undefined;
   #writing = 0;
 
-  constructor(openStage: () => Stage) {
+  constructor(openStage: () => Stage, slabs: Slabs) {
     this.#openStage = openStage;
+    this.#ahead = createFilled(slabs);
   }
 
   push(piece: Buffer): void {
@@ -64,17 +66,17 @@ class StoredParts implements Parts {
 
   async discard(): Promise<void> {
     this.#partZero.drain();
-    this.#ahead.drain();
+    this.#ahead.drop();
     await this.#stage?.discard();
   }
 
   get heldBytes(): number {
-    return this.#partZero.bytes + this.#ahead.bytes + this.#writing;
+    return this.#partZero.bytes + this.#ahead.heldBytes + this.#writing;
   }
 
   async #writeRest(): Promise<void> {
     await this.flush();
-    if (this.#ahead.bytes > 0) await this.#write(this.#ahead.join());
+    if (this.#ahead.bytes > 0) await this.#write(this.#ahead.take(this.#ahead.bytes));
   }
 
   async #write(part: Buffer): Promise<void> {

@@ -6,8 +6,6 @@ export interface Pieces {
   push(piece: Buffer): void;
   /** Takes all out as one buffer; no copy where it is one piece. */
   join(): Buffer;
-  /** Takes the first `length` bytes out. */
-  take(length: number): Buffer;
   /** Takes all out as they are. */
   drain(): Buffer[];
   readonly bytes: number;
@@ -39,12 +37,6 @@ class Kept implements Pieces {
   join(): Buffer {
     const all = this.drain();
     return all.length === 1 ? (all[0] as Buffer) : Buffer.concat(all);
-  }
-
-  take(length: number): Buffer {
-    const all = this.join();
-    this.push(all.subarray(length));
-    return all.subarray(0, length);
   }
 
   drain(): Buffer[] {

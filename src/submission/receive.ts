@@ -25,6 +25,7 @@ import { type Content, type ContentFault, createContent, type Received } from ".
 import type { Memory, Share } from "./memory.ts";
 import * as replies from "./replies.ts";
 import { overLimit, type PermissionDeps, permitted, type Refusal, type Session, type Transaction } from "./session.ts";
+import type { Slabs } from "./slabs.ts";
 import { tenant } from "./tenant.ts";
 
 export type ReceiveDeps = PermissionDeps &
@@ -33,6 +34,7 @@ export type ReceiveDeps = PermissionDeps &
     maxMessageBytes: number;
     createStage: (id: MessageId) => Stage;
     memory: Pick<Memory, "open">;
+    slabs: Slabs;
     gate: Pick<Gate, "reserve" | "release">;
     accept: (submission: Submission) => Promise<Acceptance>;
     inDoubt: Pick<InDoubt, "recognise">;
@@ -69,6 +71,7 @@ export async function receive(
   const content = createContent({
     maxBytes: deps.maxMessageBytes,
     openStage: () => deps.createStage(id),
+    slabs: deps.slabs,
     compose: (head) => addedFields(head, name, session, transaction, deps),
   });
   const share = deps.memory.open(transaction.account.subaccountId, client.tooSlow);

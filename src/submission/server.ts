@@ -15,6 +15,7 @@ import { type Listener, type ListenerOptions, listen } from "./listener.ts";
 import { createMemory } from "./memory.ts";
 import { createNetworks } from "./proxy.ts";
 import * as replies from "./replies.ts";
+import { createSlabs } from "./slabs.ts";
 
 export interface Submission extends AsyncDisposable {
   readonly ports: Readonly<{ submission: number; submissions: number | null }>;
@@ -35,6 +36,7 @@ export async function startSubmission(deps: SubmissionDeps): Promise<Submission>
   const limits = limitsOf(deps);
   const counter = createConnectionCounter(limits.maxConnectionsPerClient);
   const memory = createMemory(limits.maxReceivingBytes);
+  const slabs = createSlabs();
   const crowd = createCrowd();
   const house = houseOf(deps, limits, () => crowd.draining);
   const closed = (connection: Connection) => {
@@ -43,7 +45,7 @@ export async function startSubmission(deps: SubmissionDeps): Promise<Submission>
     deps.metrics.connections.dec();
   };
   const openServer = (secure: boolean) => {
-    const server = new SMTPServer(libraryOptions({ ...deps, memory }, secure, limits, closed));
+    const server = new SMTPServer(libraryOptions({ ...deps, memory, slabs }, secure, limits, closed));
     server.on("error", (error) => deps.log.info({ event: "session.error", err: error }, "a connection failed"));
     return server;
   };

@@ -16,7 +16,7 @@ const PROMPT_MS = 2_000;
 /** Of a node with the heap of package.json, whatever is connected. */
 const MOST_MB = 300;
 /**
- * While 200 large messages arrive: the budget of 96 MiB, what the library's streams hold of each that is paused (about 0.25 MB),
+ * While 200 large messages arrive: the budget of 32 MiB, what the library's streams hold of each that is paused (about 0.2 MB),
  * the parts that are being written, and the garbage between two collections.
  */
 const MOST_RECEIVING_MB = 450;
@@ -131,7 +131,7 @@ test("200 messages of 25 MB at once are all taken in bounded memory", async ({ t
 });
 
 test("control: without a budget the same messages take more memory", async ({ task }) => {
-  const program = mutateProgram("src/submission/limits.ts", { from: "96 * 1024 * 1024", to: "1024 * 1024 * 1024" });
+  const program = mutateProgram("src/submission/limits.ts", { from: "32 * 1024 * 1024", to: "1024 * 1024 * 1024" });
   const other = await openStage({ program });
   const { shown } = await stalled(other.stage, {
     owners: [other.stage.greedy],

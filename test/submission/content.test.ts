@@ -4,7 +4,9 @@ import { PART_BYTES, PART_ZERO_BYTES } from "../../src/spool/message.ts";
 import { type Content, createContent, MAX_HEADER_BYTES, type Received } from "../../src/submission/content.ts";
 import { createHeaderSection } from "../../src/submission/header-section.ts";
 import { createPieces } from "../../src/submission/pieces.ts";
+import { createFilled, createSlabs, SLAB_BYTES } from "../../src/submission/slabs.ts";
 
+const slabs = createSlabs();
 const ADDED = Buffer.from("Received: by test\r\n");
 
 function playStage() {
@@ -21,7 +23,7 @@ function playStage() {
 
 async function through(chunks: readonly Buffer[], maxBytes = 100_000_000) {
   const stage = playStage();
-  const content = createContent({ maxBytes, openStage: () => stage, compose: () => ADDED });
+  const content = createContent({ maxBytes, openStage: () => stage, slabs, compose: () => ADDED });
   for (const chunk of chunks) if (content.push(chunk)) await content.flush();
   const end = await content.end();
   return { end, stage, content };
@@ -146,12 +148,12 @@ describe("a message that is refused", () => {
 
   test("too large is found before the end, and no part is written any more", async () => {
     const stage = playStage();
-    const content = createContent({ maxBytes: 2_000_000, openStage: () => stage, compose: () => ADDED });
+    const content = createContent({ maxBytes: 2_000_000, openStage: () => stage, slabs, compose: () => ADDED });
     await pushAll(content, [
       Buffer.from("From: a@b.example\r\n\r\n"),
       ...Array.from({ length: 100 }, () => Buffer.alloc(65_536, "x\r\n")),
     ]);
-    expect(stage.written.length).toBeLessThanOrEqual(2);
+    expect(stage.written.length).toBeLessThanOrEqual(2_000_000 / PART_BYTES);
     expect(await content.end()).toMatchObject({ about: "size" });
     await content.discard();
     expect(stage.written).toHaveLength(0);
@@ -159,7 +161,7 @@ describe("a message that is refused", () => {
 
   test("a part that could not be written is our fault, not the message's", async () => {
     const stage = { ...playStage(), write: async () => Promise.reject(new Error("played")) };
-    const content = createContent({ maxBytes: 9_000_000, openStage: () => stage, compose: () => ADDED });
+    const content = createContent({ maxBytes: 9_000_000, openStage: () => stage, slabs, compose: () => ADDED });
     await pushAll(content, [
       Buffer.from("From: a@b.example\r\n\r\n"),
       ...Array.from({ length: 40 }, () => Buffer.alloc(65_536, "x\r\n")),
@@ -191,14 +193,54 @@ test("the header section ends at its blank line, wherever the chunks are cut", (
 
 test("pieces give back what was put in", () => {
   fc.assert(
-    fc.property(fc.array(fc.uint8Array({ maxLength: 50 }), { maxLength: 200 }), fc.nat(), (arrays, n) => {
+    fc.property(fc.array(fc.uint8Array({ maxLength: 50 }), { maxLength: 200 }), (arrays) => {
       const all = Buffer.concat(arrays);
       const pieces = createPieces();
       for (const bytes of arrays) pieces.push(Buffer.from(bytes));
       expect(pieces.bytes).toBe(all.length);
-      const length = n % (all.length + 1);
-      expect(Buffer.concat([pieces.take(length), ...pieces.drain()])).toEqual(all);
+      expect(Buffer.concat(pieces.drain())).toEqual(all);
       expect(pieces.bytes).toBe(0);
     }),
   );
+});
+
+describe("slabs", () => {
+  const numbered = (bytes: number, from: number) =>
+    Buffer.from(Array.from({ length: bytes }, (_, i) => (from + i) % 251));
+  const sizes = fc.array(fc.constantFrom(1, 7, SLAB_BYTES - 1, SLAB_BYTES, SLAB_BYTES + 1, 3 * SLAB_BYTES), {
+    maxLength: 8,
+  });
+
+  test("give back what was put in, part by part, and what others fill meanwhile stays apart", () => {
+    const shared = createSlabs();
+    fc.assert(
+      fc.property(sizes, sizes, (mine, theirs) => {
+        const [ours, other] = [createFilled(shared), createFilled(shared)];
+        let [sent, sentByOther] = [0, 0];
+        const got: Buffer[] = [];
+        for (let n = 0; n < Math.max(mine.length, theirs.length); n++) {
+          ours.push(numbered(mine[n] ?? 0, sent));
+          sent += mine[n] ?? 0;
+          other.push(numbered(theirs[n] ?? 0, 100 + sentByOther));
+          sentByOther += theirs[n] ?? 0;
+          if (ours.bytes >= 2 * SLAB_BYTES) got.push(ours.take(2 * SLAB_BYTES));
+        }
+        got.push(ours.take(ours.bytes));
+        expect(Buffer.concat(got).equals(numbered(sent, 0))).toBe(true);
+        expect(other.take(other.bytes).equals(numbered(sentByOther, 100))).toBe(true);
+        expect([ours.bytes, ours.heldBytes, other.heldBytes]).toEqual([0, 0, 0]);
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  test("are used again", () => {
+    const pool = createSlabs();
+    const filled = createFilled(pool);
+    filled.push(Buffer.alloc(2 * SLAB_BYTES));
+    filled.drop();
+    const slab = pool.take();
+    pool.give(slab);
+    expect(pool.take()).toBe(slab);
+  });
 });

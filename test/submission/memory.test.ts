@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { createMemory, type Memory, type Share } from "../../src/submission/memory.ts";
 import { receive } from "../../src/submission/receive.ts";
 import type { Session, Transaction } from "../../src/submission/session.ts";
+import { createSlabs } from "../../src/submission/slabs.ts";
 import { type Client, ready } from "./client.ts";
 import { startHouse, stored } from "./house.ts";
 
@@ -201,7 +202,7 @@ describe("over the wire", () => {
       recipients: new Map(),
     } as Transaction;
     const session = { clientAddress: "192.0.2.1", greetedAs: "client.example", tls: true } as Session;
-    const receiving = { ...deps, hostname: "relay.example", maxMessageBytes: MIB, memory };
+    const receiving = { ...deps, hostname: "relay.example", maxMessageBytes: MIB, memory, slabs: createSlabs() };
     for (let n = 0; n < sessions; n++) {
       const stream = new PassThrough();
       void receive(stream, session, transaction, receiving, { received() {}, tooSlow() {} });

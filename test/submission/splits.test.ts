@@ -2,6 +2,7 @@
 import { SMTPStream } from "smtp-server/lib/smtp-stream.js";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { createContent, type Received } from "../../src/submission/content.ts";
+import { createSlabs } from "../../src/submission/slabs.ts";
 import { ends, endsWithNul } from "../support/data-ends.ts";
 import { ready } from "./client.ts";
 import { startHouse, stored } from "./house.ts";
@@ -20,7 +21,7 @@ async function keep(chunks: readonly Buffer[], create = createContent): Promise<
     commands.push(command.toString("latin1"));
     done?.();
   };
-  const content = create({ maxBytes: 1e6, openStage: noStage, compose: () => Buffer.alloc(0) });
+  const content = create({ maxBytes: 1e6, openStage: noStage, slabs: createSlabs(), compose: () => Buffer.alloc(0) });
   const data = stream.startDataMode();
   data.on("data", (chunk: Buffer) => void content.push(chunk));
   const ended = new Promise<void>((resolve) => data.once("end", resolve));
