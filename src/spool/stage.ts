@@ -2,7 +2,8 @@
  * Bodies larger than one row are written ahead, part by part, while they arrive: memory holds one part of a message,
  * whatever its size.
  *
- * Invariant: staged parts are nothing until the accept call has stored the message they belong to.
+ * Invariant: staged parts are nothing until the accept call has stored the message they belong to. Each is on disk before the
+ * next is taken: an accept call after a crash of the server must not find that parts are gone.
  * On failure: `discard` removes them; what a crash leaves behind is purged after a day (spool/purge).
  */
 import type { Pool } from "pg";
