@@ -33,6 +33,8 @@ export type Script = Readonly<{
   quit?: Line;
   certificate?: Readonly<{ key: string; cert: string }>;
   implicitTls?: boolean;
+  /** How replies are cut into writes: each goes out alone, after what came before. */
+  pieces?: (reply: string) => readonly string[];
 }>;
 
 export type Received = Readonly<{
@@ -143,6 +145,7 @@ class Session {
   #inData = false;
   #stopped = false; // hanging or cut
   #busy = false; // an answer is being made
+  #writing = Promise.resolve();
 
   constructor(house: House, socket: net.Socket, number: number, secure: boolean) {
     this.#house = house;
@@ -188,7 +191,7 @@ class Session {
     const verb = line.slice(0, 4).toUpperCase();
     if (verb === "STAR") this.#upgrade(line);
     else this.#say(this.#replyTo(verb, line));
-    if (verb === "QUIT") this.#socket.end();
+    if (verb === "QUIT") void this.#writing.then(() => this.#socket.end());
   }
 
   #replyTo(verb: string, line: string): Said {
@@ -241,6 +244,10 @@ class Session {
       return;
     }
     this.#say("220 2.0.0 Go ahead");
+    void this.#writing.then(() => this.#secureWith(certificate));
+  }
+
+  #secureWith(certificate: Readonly<{ key: string; cert: string }>): void {
     const plain = this.#socket;
     plain.removeAllListeners("data");
     this.#socket = new tls.TLSSocket(plain, { isServer: true, ...certificate });
@@ -274,15 +281,36 @@ class Session {
     return true;
   }
 
+  #write(reply: string): void {
+    const { pieces } = this.#house.script;
+    const socket = this.#socket;
+    if (pieces === undefined) {
+      socket.write(reply);
+      return;
+    }
+    const writeAll = async () => {
+      for (const [n, piece] of pieces(reply).entries()) {
+        if (n > 0) await new Promise(setImmediate); // or they may arrive as one
+        socket.write(piece);
+      }
+    };
+    this.#writing = this.#writing.then(writeAll);
+  }
+
   #say(said: Said): void {
     if (typeof said === "string") {
-      this.#socket.write(`${said.replaceAll("\n", "\r\n")}\r\n`);
+      this.#write(`${said.replaceAll("\n", "\r\n")}\r\n`);
       if (!said.startsWith("421")) return;
       this.#stopped = true;
-      this.#socket.end();
+      void this.#writing.then(() => this.#socket.end());
       return;
     }
     this.#stopped = true;
+    if (this.#house.script.pieces === undefined) this.#act(said);
+    else void this.#writing.then(() => this.#act(said));
+  }
+
+  #act(said: Exclude<Said, string>): void {
     if (said === CUT) this.#socket.destroy();
     if (typeof said === "function") said(this.#socket);
   }
