@@ -8,8 +8,8 @@
  *
  * It can't when, before anything else came from it behind its final dot, the connection failed or we cut it off: before
  * the 250 could be written, or within UNHEARD_MS after it, or later by a time-out of the system, which says that the 250 never
- * arrived. An end (FIN) is no failure: a client may end its side and go on reading, so it suppresses nothing, whether it came
- * before the 250 or after. A client that has read the 250 and then resets the connection can't be told from one that has not.
+ * arrived. An end (FIN) that comes first counts, too: our side ends with it, and the 250 can't be written any more. One that
+ * comes after the 250 is no failure. A client that has read the 250 and then resets can't be told from one that has not.
  */
 
 import type { Socket } from "node:net";
@@ -160,8 +160,8 @@ export class Connection extends SMTPConnection implements Session {
 
   /** The 250 for this message is about to be written. */
   promise(doubtful: Doubtful): void {
-    if (this.#failed) this.#house.unheard(doubtful);
-    else if (!this.#ended) this.#promised = { doubtful, atMs: performance.now() };
+    if (this.#failed || !this._socket.writable) this.#house.unheard(doubtful);
+    else this.#promised = { doubtful, atMs: performance.now() };
   }
 
   /** By its client. */

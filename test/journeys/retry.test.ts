@@ -129,6 +129,25 @@ test("after its retry, the same message is one of its own; to other readers or o
   expect(await rowsOf(scene, tenant)).toEqual({ messages: 3, charged: 3, inDoubt: 0 });
 });
 
+test("a message whose client closes behind the final dot, as a program that ends does, and sends again is one", async () => {
+  const tenant = await createTenant(relay, { limit: 5 });
+  const text = makeText();
+  const client = await open(relay, tenant);
+  expect(await begin(client, READER)).toBe("");
+  client.socket.end(`${text}.\r\n`);
+  const settled = async () => {
+    const { messages, inDoubt } = await rowsOf(scene, tenant);
+    return messages === 1 && inDoubt === 1;
+  };
+  // Where the 250 was quicker than the end, the message counts as heard.
+  const raced = await Promise.race([
+    client.reply().then(([line]) => line ?? ""),
+    eventually(settled, "it is in doubt").then(() => ""),
+  ]);
+  await deliver(relay, tenant, text);
+  expect(await rowsOf(scene, tenant)).toMatchObject({ charged: raced.startsWith("250") ? 2 : 1 });
+});
+
 /** Two that are the same, of clients that leave right after their 250. */
 async function sentAndEnded(on: Scene) {
   const tenant = await createTenant(on.relay, { limit: 5 });
