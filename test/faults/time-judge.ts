@@ -22,9 +22,11 @@ type Books = Readonly<{
   charged: readonly Charged[];
   counters: readonly Counter[];
   seen: readonly Sent[];
+  /** When the counters were locked, until after the change. */
+  heldAtMs: number | undefined;
 }>;
 
-export async function judge(stage: Stage) {
+export async function judge(stage: Stage, heldAtMs?: number) {
   const { scene, turn, accounts, nodes } = stage;
   const { database } = scene;
   const { faults, inDoubt } = await scene.check();
@@ -32,7 +34,7 @@ export async function judge(stage: Stage) {
   const charged = await readCharged(database, masters);
   const counters = await readCounters(database, masters);
   const seen = stage.loads.flatMap(({ limited, free }) => [...limited.seen, ...free.seen]);
-  const books = { stage, charged, counters, seen };
+  const books = { stage, charged, counters, seen, heldAtMs };
   await closeSecond(stage);
   const stated = await Promise.all(accounts.map((account) => statements(account, books)));
   const clients = clientsOf(books);
@@ -44,6 +46,7 @@ export async function judge(stage: Stage) {
       ...accounts.flatMap((account) => bounds(account, books)),
       ...accounts.flatMap((account) => limits(account, books)),
       ...clients.faults,
+      ...refusals(books),
       ...stated.flatMap((one) => one.faults),
     ],
     figures: {
@@ -56,7 +59,7 @@ export async function judge(stage: Stage) {
       "before the change": charged.length - after.length,
       "after it": after.length,
       "under way at it": clients.underWay,
-      "refused although there was room": clients.refusedWithRoom,
+      ...(heldAtMs === undefined ? {} : { "of these held": clients.waited }),
       units: charged.reduce((sum, { units }) => sum + units, 0),
       statements: stated.reduce((sum, one) => sum + one.statements, 0),
     },
@@ -106,32 +109,44 @@ const sumOf = (rows: readonly { units: number }[]) => rows.reduce((sum, { units 
 const unitsOf = (...told: Parameters<typeof chargedTo>) => sumOf(chargedTo(...told));
 
 /** Taken between its final dot and its answer: on one side of the change, or on either where it was under way. */
-function clientsOf({ stage, charged, seen }: Books) {
-  const { database } = stage.scene;
+function clientsOf({ stage, charged, seen, heldAtMs = Number.POSITIVE_INFINITY }: Books) {
   const turnMs = stage.turn.getTime();
-  const at = (ms: number) => performance.timeOrigin + ms + database.clockOffsetMs;
+  const at = (ms: number) => performance.timeOrigin + ms + stage.scene.database.clockOffsetMs;
   const starts = new Map(charged.map(({ marker, periodStart }) => [marker, periodStart.getTime()]));
-  const free = new Set(stage.accounts.map((account) => account.free.subaccountId));
-  const faults: string[] = [];
-  let [underWay, refusedWithRoom] = [0, 0];
-  for (const sent of seen) {
-    const { marker, knowledge, reply, subaccountId } = sent;
-    if (knowledge === "refused") {
-      if (free.has(subaccountId) || !reply.includes("[QUOTA-SUBACCOUNT]"))
-        faults.push(`${marker} was refused: ${reply}`);
-      if (at(sent.begunAtMs) > turnMs + REMEMBERED_MS && reply.includes(`resets ${iso(stage.turn).slice(0, 19)}`))
-        refusedWithRoom += 1;
-    }
-    const start = starts.get(marker);
-    if (start === undefined) continue;
-    const old = start < turnMs;
-    if (old && at(sent.dotAtMs) > turnMs + SLACK_MS)
-      faults.push(`${marker} was sent after the change, and is charged before it`);
-    if (!old && knowledge === "accepted" && at(sent.answeredAtMs) < turnMs - SLACK_MS)
-      faults.push(`${marker} was acknowledged before the change, and is charged after it`);
-    if (at(sent.dotAtMs) < turnMs && at(sent.answeredAtMs) >= turnMs) underWay += 1;
-  }
-  return { faults, underWay, refusedWithRoom };
+  const isOld = ({ marker }: Sent) => (starts.get(marker) ?? turnMs) < turnMs;
+  const isNew = ({ marker }: Sent) => starts.get(marker) === turnMs;
+  const late = seen.filter((sent) => isOld(sent) && at(sent.dotAtMs) > turnMs + SLACK_MS);
+  const early = seen.filter(
+    (sent) => isNew(sent) && sent.knowledge === "accepted" && at(sent.answeredAtMs) < turnMs - SLACK_MS,
+  );
+  const waited = seen.filter((sent) => sent.dotAtMs > heldAtMs && at(sent.dotAtMs) < turnMs);
+  const faults = [
+    ...late.map(({ marker }) => `${marker} was sent after the change, and is charged before it`),
+    ...early.map(({ marker }) => `${marker} was acknowledged before the change, and is charged after it`),
+    ...waited.filter(isOld).map(({ marker }) => `${marker} waited over the change, and is charged before it`),
+  ];
+  const underWay = seen.filter(
+    (sent) => sent.dotAtMs > 0 && at(sent.dotAtMs) < turnMs && at(sent.answeredAtMs) >= turnMs,
+  );
+  return { faults, underWay: underWay.length, waited: waited.length };
+}
+
+const REASONS = ["[QUOTA-SUBACCOUNT]", "Too many commands without a message"];
+
+/** Nobody but who has a limit is refused, and he only for what he has used in the period that runs. */
+function refusals({ stage, seen, heldAtMs }: Books): string[] {
+  const at = (ms: number) => performance.timeOrigin + ms + stage.scene.database.clockOffsetMs;
+  const limited = new Set(stage.accounts.map((account) => account.limited.subaccountId));
+  const ofOldPeriod = ` resets ${iso(stage.turn).slice(0, 19)}Z`;
+  return seen
+    .filter(({ knowledge }) => knowledge === "refused")
+    .flatMap(({ marker, reply, subaccountId, begunAtMs }) => {
+      if (heldAtMs !== undefined && reply.startsWith("451")) return []; // its counter could not be had in time
+      if (!limited.has(subaccountId) || !REASONS.some((reason) => reply.includes(reason)))
+        return [`${marker} was refused: ${reply}`];
+      const isPast = at(begunAtMs) > stage.turn.getTime() + REMEMBERED_MS && reply.includes(ofOldPeriod);
+      return isPast ? [`${marker} was refused for what was used before the change: ${reply}`] : [];
+    });
 }
 
 type Line = Readonly<{ subaccount_id: string; messages: number; units: number }>;
@@ -152,7 +167,7 @@ async function statements(account: Account, books: Books): Promise<{ faults: str
     });
     const json = (await ask(`/${name}`)).body;
     const lines: Line[] = json?.lines ?? [];
-    const period = json === undefined ? "" : `${iso(json.period.start)} ${iso(json.period.end)}`;
+    const period = lines.length === 0 ? "" : `${iso(json.period.start)} ${iso(json.period.end)}`;
     const said = {
       JSON: lines.map((line) => `${period} ${line.subaccount_id} ${line.messages} ${line.units}`),
       CSV: csvLines((await ask(`/${name}.csv`)).text),

@@ -15,8 +15,9 @@ export const LIMIT = 40;
 const MOST = 1500;
 /** Before the change, for all that has to be ready by then; on a slow machine it takes a few tries. */
 const FIRST_AHEAD_MS = 6_000;
-const MORE_FOR_A_NODE_MS = 2_000;
+const MORE_FOR_A_NODE_MS = 1_000;
 const MARGIN_MS = 300;
+const MARGIN_TO_HOLD_MS = 2_000;
 const HOUR_MS = 3_600_000;
 
 export type Change = Readonly<{
@@ -24,6 +25,8 @@ export type Change = Readonly<{
   /** How far the own clocks of further nodes are ahead of Postgres's; the first node's agrees with it. */
   apartMs?: readonly number[];
   program?: string;
+  /** The counters are locked over the change, as by an account that is being changed: messages wait for them. */
+  held?: boolean;
   /** Before anything is sent. */
   prepare?: (scene: Scene) => Promise<unknown>;
 }>;
@@ -52,14 +55,14 @@ export const nowOf = ({ database }: Scene) => Date.now() + database.clockOffsetM
 
 export async function openBeforeTurn(change: Change): Promise<Stage> {
   const turnMs = Date.parse(change.moment.turn);
-  const { apartMs = [] } = change;
-  for (let aheadMs = FIRST_AHEAD_MS + apartMs.length * MORE_FOR_A_NODE_MS; ; aheadMs *= 2) {
+  const nodesMore = change.apartMs?.length ?? 0;
+  for (let aheadMs = FIRST_AHEAD_MS + nodesMore * MORE_FOR_A_NODE_MS; ; aheadMs *= 2) {
     const clockOffsetMs = Math.floor((turnMs - Date.now() - aheadMs) / 1000) * 1000;
     const { program } = change;
     const scene = await openScene({ clockOffsetMs, ...(program === undefined ? {} : { program }) });
-    const others = await Promise.all(apartMs.map((ms) => scene.startAgain({ program: nodeAhead(ms) })));
-    const stage = await startLoads(scene, [scene.relay, ...others], change);
-    if (nowOf(scene) < turnMs - MARGIN_MS) return stage;
+    const stage = await startLoads(scene, change);
+
+    if (nowOf(scene) < turnMs - (change.held ? MARGIN_TO_HOLD_MS : MARGIN_MS)) return stage;
     console.log(`  not ready ${aheadMs / 1000} s before the change: once more`);
     await Promise.all(stage.loads.flatMap(({ limited, free }) => [limited.stop(), free.stop()]));
     await scene.end();
@@ -67,9 +70,13 @@ export async function openBeforeTurn(change: Change): Promise<Stage> {
 }
 
 /** Accounts that send, and have reached their limits. */
-async function startLoads(scene: Scene, nodes: readonly Relay[], { moment, prepare }: Change): Promise<Stage> {
+async function startLoads(scene: Scene, { moment, prepare, apartMs = [] }: Change): Promise<Stage> {
   await prepare?.(scene);
-  const accounts = await Promise.all(moment.calendars.map((calendar) => openAccount(scene, calendar)));
+  const [accounts, others] = await Promise.all([
+    Promise.all(moment.calendars.map((calendar) => openAccount(scene, calendar))),
+    Promise.all(apartMs.map((ms) => scene.startAgain({ program: nodeAhead(ms) }))),
+  ]);
+  const nodes = [scene.relay, ...others];
   const ports = () => nodes.map(({ ports }) => ports.submission);
   const loads = accounts.map(({ limited, free }) => ({
     limited: scene.load(limited, { ports, sessions: 4, units: (n) => 1 + (n % 2), pauseMs: 20 }),

@@ -1,6 +1,6 @@
 /** Periods that change in the middle of a load: day 31, days of summer time in many zones, nodes whose clocks are 90 s apart. */
 import { expect, test } from "vitest";
-import { openScene } from "../journeys/scene.ts";
+import { openScene, type Scene } from "../journeys/scene.ts";
 import { mutateFunction, mutateProgram } from "../support/mutant.ts";
 import { show } from "./figures.ts";
 import { changeUnderLoad } from "./time.ts";
@@ -9,11 +9,17 @@ import { doubleMidnight, leapDay, moments, setBackOverMidnight, skippedMidnight 
 
 const LIMIT_MS = 15 * 60_000;
 
+async function change(...told: Parameters<typeof changeUnderLoad>) {
+  const { faults, figures, stage } = await changeUnderLoad(...told);
+  await stage.scene.end();
+  return { faults, figures };
+}
+
 for (const moment of moments) {
   test(
     `a period changes under load, ${moment.what}: billed to the unit, the limit opens again with the new period`,
     async ({ task }) => {
-      const { faults, figures } = await changeUnderLoad({ moment });
+      const { faults, figures } = await change({ moment });
       show(task, "P1, P3", figures);
       expect(faults).toEqual([]);
     },
@@ -24,7 +30,7 @@ for (const moment of moments) {
 test(
   `a period changes under load, ${setBackOverMidnight.what}: the job closes its statement meanwhile, once and right`,
   async ({ task }) => {
-    const { faults, figures } = await changeUnderLoad({ moment: setBackOverMidnight }, "by job");
+    const { faults, figures } = await change({ moment: setBackOverMidnight }, "by job");
     show(task, "P1, P3", figures);
     expect(faults).toEqual([]);
   },
@@ -38,13 +44,24 @@ for (const [apartMs, moment] of [
   test(
     `a node whose clock is ${apartMs / 1000} s off, beside one that is right: Postgres's clock decides the period of each message`,
     async ({ task }) => {
-      const { faults, figures } = await changeUnderLoad({ moment, apartMs: [apartMs] });
+      const { faults, figures } = await change({ moment, apartMs: [apartMs] });
       show(task, "P1, P3", figures);
       expect(faults).toEqual([]);
     },
     LIMIT_MS,
   );
 }
+
+test(
+  "messages that wait for a locked counter when the period changes belong to the new one",
+  async ({ task }) => {
+    const { faults, figures } = await change({ moment: leapDay, held: true });
+    show(task, "P1, P3", figures);
+    expect(faults).toEqual([]);
+    expect(figures["of these held"]).toBeGreaterThan(0);
+  },
+  LIMIT_MS,
+);
 
 test("a node whose clock is 90 s off does not start", async ({ task }) => {
   const scene = await openScene();
@@ -60,7 +77,7 @@ test("a node whose clock is 90 s off does not start", async ({ task }) => {
 test(
   "control: where the reservation's period counts, and not Postgres's clock, messages of one period are on the other's statement",
   async ({ task }) => {
-    const { faults, figures } = await changeUnderLoad({
+    const { faults, figures } = await change({
       moment: leapDay,
       apartMs: [90_000],
       prepare: ({ database }) =>
@@ -76,6 +93,18 @@ test(
       expect.stringMatching(/ was acknowledged before the change, and is charged after it$/),
     );
     expect(faults).toContainEqual(expect.stringMatching(/its accept entry lies outside of its period$/));
+  },
+  LIMIT_MS,
+);
+
+test(
+  "control: where Postgres's clock is read before the locks, messages that wait over the change are charged before it",
+  async ({ task }) => {
+    const before = { from: "t := pm_now(); cur := k_used;", to: "cur := k_used;" };
+    const prepare = ({ database }: Scene) => mutateFunction(database, "accept_batch", before);
+    const { faults, figures } = await change({ moment: leapDay, held: true, prepare });
+    show(task, "P3", { ...figures, "faults seen": faults.length });
+    expect(faults).toContainEqual(expect.stringMatching(/ waited over the change, and is charged before it$/));
   },
   LIMIT_MS,
 );
@@ -96,7 +125,7 @@ for (const [what, from, to, moment, who] of misreckoned) {
     `control: periods that begin with ${what} are seen`,
     async ({ task }) => {
       const program = mutateProgram("src/metering/period.ts", { from, to });
-      const { faults, figures } = await changeUnderLoad({ moment, program });
+      const { faults, figures } = await change({ moment, program });
       show(task, "P3", { ...figures, "faults seen": faults.length });
       expect(faults).toContainEqual(
         expect.stringMatching(new RegExp(`^${who}: periods of sub_\\w+ are .* instead of `)),

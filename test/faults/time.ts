@@ -7,9 +7,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { closeDue } from "../../src/metering/close.ts";
 import { createClock } from "../../src/platform/clock.ts";
+import type { Scene } from "../journeys/scene.ts";
 import { eventually } from "../support/relay.ts";
 import { judge } from "./time-judge.ts";
 import { type Change, LIMIT, nowOf, openBeforeTurn, type Stage, untilUsed } from "./time-stage.ts";
+
+const HELD_BEFORE_MS = 250;
+const HELD_AFTER_MS = 100;
 
 /** The first period's statement: by the test, as soon as the period is over, or by the program's own job. */
 export type Closes = "at once" | "by job";
@@ -18,16 +22,32 @@ export type Closes = "at once" | "by job";
 export async function changeUnderLoad(change: Change, closes: Closes = "at once") {
   const stage = await openBeforeTurn(change);
   const { scene, turn, loads } = stage;
-  await sleep(turn.getTime() - nowOf(scene));
+  const heldAtMs = change.held ? await holdOverTurn(stage) : undefined;
+  await until(turn, scene);
   const closing = closeFirst(stage, closes);
   await Promise.all([
     ...loads.map(({ limited }) => untilUsed(limited, 2 * LIMIT)),
-    ...loads.map(({ free }) => free.more(10)),
+    ...loads.map(({ free }) => free.more(50)),
     closing,
   ]);
   await Promise.all(loads.flatMap(({ limited, free }) => [limited.stop(), free.stop()]));
-  const result = await judge(stage);
+  const result = await judge(stage, heldAtMs);
   return { ...result, stage, figures: { ...result.figures, "closed under load": await closing } };
+}
+
+const until = (at: Date, scene: Scene) => sleep(Math.max(0, at.getTime() - nowOf(scene)));
+
+/** Resolves to when they were locked, by performance.now(), once the period has changed and they are free again. */
+async function holdOverTurn({ scene, turn }: Stage): Promise<number> {
+  await until(new Date(turn.getTime() - HELD_BEFORE_MS), scene);
+  const client = await scene.database.pool.connect();
+  await client.query("begin");
+  await client.query("select from usage where account_id = master_id order by account_id for update");
+  const heldAtMs = performance.now();
+  await until(new Date(turn.getTime() + HELD_AFTER_MS), scene);
+  await client.query("commit");
+  client.release();
+  return heldAtMs;
 }
 
 /** How many statements were closed. */
