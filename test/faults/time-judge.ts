@@ -22,11 +22,11 @@ type Books = Readonly<{
   charged: readonly Charged[];
   counters: readonly Counter[];
   seen: readonly Sent[];
-  /** When the counters were locked, until after the change. */
-  heldAtMs: number | undefined;
+  /** Where the counters were locked over the change: what was stored until they were free again. */
+  stored: ReadonlySet<string> | undefined;
 }>;
 
-export async function judge(stage: Stage, heldAtMs?: number) {
+export async function judge(stage: Stage, stored?: ReadonlySet<string>) {
   const { scene, turn, accounts, nodes } = stage;
   const { database } = scene;
   const { faults, inDoubt } = await scene.check();
@@ -34,7 +34,7 @@ export async function judge(stage: Stage, heldAtMs?: number) {
   const charged = await readCharged(database, masters);
   const counters = await readCounters(database, masters);
   const seen = stage.loads.flatMap(({ limited, free }) => [...limited.seen, ...free.seen]);
-  const books = { stage, charged, counters, seen, heldAtMs };
+  const books = { stage, charged, counters, seen, stored };
   await closeSecond(stage);
   const stated = await Promise.all(accounts.map((account) => statements(account, books)));
   const clients = clientsOf(books);
@@ -59,7 +59,7 @@ export async function judge(stage: Stage, heldAtMs?: number) {
       "before the change": charged.length - after.length,
       "after it": after.length,
       "under way at it": clients.underWay,
-      ...(heldAtMs === undefined ? {} : { "of these held": clients.waited }),
+      ...(stored === undefined ? {} : { "of these held": clients.waited }),
       units: charged.reduce((sum, { units }) => sum + units, 0),
       statements: stated.reduce((sum, one) => sum + one.statements, 0),
     },
@@ -109,7 +109,7 @@ const sumOf = (rows: readonly { units: number }[]) => rows.reduce((sum, { units 
 const unitsOf = (...told: Parameters<typeof chargedTo>) => sumOf(chargedTo(...told));
 
 /** Taken between its final dot and its answer: on one side of the change, or on either where it was under way. */
-function clientsOf({ stage, charged, seen, heldAtMs = Number.POSITIVE_INFINITY }: Books) {
+function clientsOf({ stage, charged, seen, stored }: Books) {
   const turnMs = stage.turn.getTime();
   const at = (ms: number) => performance.timeOrigin + ms + stage.scene.database.clockOffsetMs;
   const starts = new Map(charged.map(({ marker, periodStart }) => [marker, periodStart.getTime()]));
@@ -119,29 +119,30 @@ function clientsOf({ stage, charged, seen, heldAtMs = Number.POSITIVE_INFINITY }
   const early = seen.filter(
     (sent) => isNew(sent) && sent.knowledge === "accepted" && at(sent.answeredAtMs) < turnMs - SLACK_MS,
   );
-  const waited = seen.filter((sent) => sent.dotAtMs > heldAtMs && at(sent.dotAtMs) < turnMs);
+  const underWay = seen.filter(
+    (sent) => sent.dotAtMs > 0 && at(sent.dotAtMs) < turnMs && at(sent.answeredAtMs) >= turnMs,
+  );
+  const heldBack = new Set(charged.filter(({ id }) => stored?.has(id) === false).map(({ marker }) => marker));
+  const waited = underWay.filter(({ marker }) => heldBack.has(marker));
   const faults = [
     ...late.map(({ marker }) => `${marker} was sent after the change, and is charged before it`),
     ...early.map(({ marker }) => `${marker} was acknowledged before the change, and is charged after it`),
     ...waited.filter(isOld).map(({ marker }) => `${marker} waited over the change, and is charged before it`),
   ];
-  const underWay = seen.filter(
-    (sent) => sent.dotAtMs > 0 && at(sent.dotAtMs) < turnMs && at(sent.answeredAtMs) >= turnMs,
-  );
   return { faults, underWay: underWay.length, waited: waited.length };
 }
 
 const REASONS = ["[QUOTA-SUBACCOUNT]", "Too many commands without a message"];
 
 /** Nobody but who has a limit is refused, and he only for what he has used in the period that runs. */
-function refusals({ stage, seen, heldAtMs }: Books): string[] {
+function refusals({ stage, seen, stored }: Books): string[] {
   const at = (ms: number) => performance.timeOrigin + ms + stage.scene.database.clockOffsetMs;
   const limited = new Set(stage.accounts.map((account) => account.limited.subaccountId));
   const ofOldPeriod = ` resets ${iso(stage.turn).slice(0, 19)}Z`;
   return seen
     .filter(({ knowledge }) => knowledge === "refused")
     .flatMap(({ marker, reply, subaccountId, begunAtMs }) => {
-      if (heldAtMs !== undefined && reply.startsWith("451")) return []; // its counter could not be had in time
+      if (stored !== undefined && reply.startsWith("451")) return []; // its counter could not be had in time
       if (!limited.has(subaccountId) || !REASONS.some((reason) => reply.includes(reason)))
         return [`${marker} was refused: ${reply}`];
       const isPast = at(begunAtMs) > stage.turn.getTime() + REMEMBERED_MS && reply.includes(ofOldPeriod);

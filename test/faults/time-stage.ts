@@ -56,13 +56,14 @@ export const nowOf = ({ database }: Scene) => Date.now() + database.clockOffsetM
 export async function openBeforeTurn(change: Change): Promise<Stage> {
   const turnMs = Date.parse(change.moment.turn);
   const nodesMore = change.apartMs?.length ?? 0;
-  for (let aheadMs = FIRST_AHEAD_MS + nodesMore * MORE_FOR_A_NODE_MS; ; aheadMs *= 2) {
+  const marginMs = change.held ? MARGIN_TO_HOLD_MS : MARGIN_MS;
+  for (let aheadMs = FIRST_AHEAD_MS + nodesMore * MORE_FOR_A_NODE_MS + marginMs; ; aheadMs *= 2) {
     const clockOffsetMs = Math.floor((turnMs - Date.now() - aheadMs) / 1000) * 1000;
     const { program } = change;
     const scene = await openScene({ clockOffsetMs, ...(program === undefined ? {} : { program }) });
     const stage = await startLoads(scene, change);
 
-    if (nowOf(scene) < turnMs - (change.held ? MARGIN_TO_HOLD_MS : MARGIN_MS)) return stage;
+    if (nowOf(scene) < turnMs - marginMs) return stage;
     console.log(`  not ready ${aheadMs / 1000} s before the change: once more`);
     await Promise.all(stage.loads.flatMap(({ limited, free }) => [limited.stop(), free.stop()]));
     await scene.end();

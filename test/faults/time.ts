@@ -8,6 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { closeDue } from "../../src/metering/close.ts";
 import { createClock } from "../../src/platform/clock.ts";
 import type { Scene } from "../journeys/scene.ts";
+import { readCharged } from "../support/ledger-rows.ts";
 import { eventually } from "../support/relay.ts";
 import { judge } from "./time-judge.ts";
 import { type Change, LIMIT, nowOf, openBeforeTurn, type Stage, untilUsed } from "./time-stage.ts";
@@ -22,7 +23,7 @@ export type Closes = "at once" | "by job";
 export async function changeUnderLoad(change: Change, closes: Closes = "at once") {
   const stage = await openBeforeTurn(change);
   const { scene, turn, loads } = stage;
-  const heldAtMs = change.held ? await holdOverTurn(stage) : undefined;
+  const stored = change.held ? await holdOverTurn(stage) : undefined;
   await until(turn, scene);
   const closing = closeFirst(stage, closes);
   await Promise.all([
@@ -31,23 +32,24 @@ export async function changeUnderLoad(change: Change, closes: Closes = "at once"
     closing,
   ]);
   await Promise.all(loads.flatMap(({ limited, free }) => [limited.stop(), free.stop()]));
-  const result = await judge(stage, heldAtMs);
+  const result = await judge(stage, stored);
   return { ...result, stage, figures: { ...result.figures, "closed under load": await closing } };
 }
 
 const until = (at: Date, scene: Scene) => sleep(Math.max(0, at.getTime() - nowOf(scene)));
 
-/** Resolves to when they were locked, by performance.now(), once the period has changed and they are free again. */
-async function holdOverTurn({ scene, turn }: Stage): Promise<number> {
+/** Locks the counters until the period has changed. Resolves to the ids of what was stored until they were free again. */
+async function holdOverTurn({ scene, turn, accounts }: Stage): Promise<ReadonlySet<string>> {
   await until(new Date(turn.getTime() - HELD_BEFORE_MS), scene);
   const client = await scene.database.pool.connect();
   await client.query("begin");
-  await client.query("select from usage where account_id = master_id order by account_id for update");
-  const heldAtMs = performance.now();
+  await client.query("select from usage where account_id = master_id order by account_id, period_start for update");
   await until(new Date(turn.getTime() + HELD_AFTER_MS), scene);
+  const masters = accounts.map(({ limited }) => limited.masterId);
+  const stored = new Set((await readCharged(scene.database, masters)).map(({ id }) => id));
   await client.query("commit");
   client.release();
-  return heldAtMs;
+  return stored;
 }
 
 /** How many statements were closed. */
