@@ -22,9 +22,12 @@ const HOUR_MS = 3_600_000;
 
 export type Change = Readonly<{
   moment: Moment;
-  /** How far the own clocks of further nodes are ahead of Postgres's; the first node's agrees with it. */
-  apartMs?: readonly number[];
+  /** The first node's own clock agrees with Postgres's. */
   program?: string;
+  /** Programs of further nodes. */
+  others?: readonly string[];
+  /** How long the load goes on after the change, at least: a node may remember a refusal for a second. */
+  goesOnMs?: number;
   /** The counters are locked over the change, as by an account that is being changed: messages wait for them. */
   held?: boolean;
   /** Before anything is sent. */
@@ -55,14 +58,13 @@ export const nowOf = ({ database }: Scene) => Date.now() + database.clockOffsetM
 
 export async function openBeforeTurn(change: Change): Promise<Stage> {
   const turnMs = Date.parse(change.moment.turn);
-  const nodesMore = change.apartMs?.length ?? 0;
+  const nodesMore = change.others?.length ?? 0;
   const marginMs = change.held ? MARGIN_TO_HOLD_MS : MARGIN_MS;
   for (let aheadMs = FIRST_AHEAD_MS + nodesMore * MORE_FOR_A_NODE_MS + marginMs; ; aheadMs *= 2) {
     const clockOffsetMs = Math.floor((turnMs - Date.now() - aheadMs) / 1000) * 1000;
     const { program } = change;
     const scene = await openScene({ clockOffsetMs, ...(program === undefined ? {} : { program }) });
     const stage = await startLoads(scene, change);
-
     if (nowOf(scene) < turnMs - marginMs) return stage;
     console.log(`  not ready ${aheadMs / 1000} s before the change: once more`);
     await Promise.all(stage.loads.flatMap(({ limited, free }) => [limited.stop(), free.stop()]));
@@ -71,13 +73,13 @@ export async function openBeforeTurn(change: Change): Promise<Stage> {
 }
 
 /** Accounts that send, and have reached their limits. */
-async function startLoads(scene: Scene, { moment, prepare, apartMs = [] }: Change): Promise<Stage> {
+async function startLoads(scene: Scene, { moment, prepare, others = [] }: Change): Promise<Stage> {
   await prepare?.(scene);
-  const [accounts, others] = await Promise.all([
+  const [accounts, started] = await Promise.all([
     Promise.all(moment.calendars.map((calendar) => openAccount(scene, calendar))),
-    Promise.all(apartMs.map((ms) => scene.startAgain({ program: nodeAhead(ms) }))),
+    Promise.all(others.map((program) => scene.startAgain({ program }))),
   ]);
-  const nodes = [scene.relay, ...others];
+  const nodes = [scene.relay, ...started];
   const ports = () => nodes.map(({ ports }) => ports.submission);
   const loads = accounts.map(({ limited, free }) => ({
     limited: scene.load(limited, { ports, sessions: 4, units: (n) => 1 + (n % 2), pauseMs: 20 }),

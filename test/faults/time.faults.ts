@@ -1,7 +1,7 @@
 /** Periods that change in the middle of a load: day 31, days of summer time in many zones, nodes whose clocks are 90 s apart. */
 import { expect, test } from "vitest";
 import { openScene, type Scene } from "../journeys/scene.ts";
-import { mutateFunction, mutateProgram } from "../support/mutant.ts";
+import { mutateFunction, mutateFurther, mutateProgram } from "../support/mutant.ts";
 import { show } from "./figures.ts";
 import { changeUnderLoad } from "./time.ts";
 import { nodeAhead } from "./time-stage.ts";
@@ -44,7 +44,7 @@ for (const [apartMs, moment] of [
   test(
     `a node whose clock is ${apartMs / 1000} s off, beside one that is right: Postgres's clock decides the period of each message`,
     async ({ task }) => {
-      const { faults, figures } = await change({ moment, apartMs: [apartMs] });
+      const { faults, figures } = await change({ moment, others: [nodeAhead(apartMs)], goesOnMs: 3_000 });
       show(task, "P1, P3", figures);
       expect(faults).toEqual([]);
     },
@@ -79,7 +79,7 @@ test(
   async ({ task }) => {
     const { faults, figures } = await change({
       moment: leapDay,
-      apartMs: [90_000],
+      others: [nodeAhead(90_000)],
       prepare: ({ database }) =>
         mutateFunction(
           database,
@@ -105,6 +105,18 @@ test(
     const { faults, figures } = await change({ moment: leapDay, held: true, prepare });
     show(task, "P3", { ...figures, "faults seen": faults.length });
     expect(faults).toContainEqual(expect.stringMatching(/ waited over the change, and is charged before it$/));
+  },
+  LIMIT_MS,
+);
+
+test(
+  "control: where a node that is behind believes the rows of a period that has ended, clients are refused for it",
+  async ({ task }) => {
+    const believes = { from: "period_end <= pm_now() as ended", to: "false as ended" };
+    const others = [mutateFurther(nodeAhead(-90_000), "src/quota/standing.ts", believes)];
+    const { faults, figures } = await change({ moment: skippedMidnight, others, goesOnMs: 3_000 });
+    show(task, "P3", { ...figures, "faults seen": faults.length });
+    expect(faults).toContainEqual(expect.stringMatching(/ was refused for what was used before the change: 550 /));
   },
   LIMIT_MS,
 );

@@ -2,10 +2,11 @@
 import { expect, test } from "vitest";
 import { changeUnderLoad } from "./time.ts";
 import { judge } from "./time-judge.ts";
+import { nodeAhead } from "./time-stage.ts";
 import { skippedMidnight } from "./time-zones.ts";
 
 test("a period that changes under load is billed to the unit, on a day of summer time and with a node whose clock is 90 s off", async () => {
-  const { faults, figures, stage } = await changeUnderLoad({ moment: skippedMidnight, apartMs: [90_000] });
+  const { faults, figures, stage } = await changeUnderLoad({ moment: skippedMidnight, others: [nodeAhead(90_000)] });
   expect(faults).toEqual([]);
   expect(figures).toMatchObject({ masters: 3, nodes: 2, statements: 6, "closed under load": 3 });
   // Control: one message in the other period would be seen.

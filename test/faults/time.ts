@@ -29,6 +29,7 @@ export async function changeUnderLoad(change: Change, closes: Closes = "at once"
   await Promise.all([
     ...loads.map(({ limited }) => untilUsed(limited, 2 * LIMIT)),
     ...loads.map(({ free }) => free.more(50)),
+    until(new Date(turn.getTime() + (change.goesOnMs ?? 0)), scene),
     closing,
   ]);
   await Promise.all(loads.flatMap(({ limited, free }) => [limited.stop(), free.stop()]));
