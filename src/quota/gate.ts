@@ -28,6 +28,8 @@ export type Standing = Readonly<{
   version: number;
   /** false: may not send, whatever is left. */
   open?: boolean;
+  /** true: the period is over by Postgres's clock. This node's is behind, and the row tells nothing of now. */
+  ended?: boolean;
 }>;
 
 export interface Gate {
@@ -43,8 +45,12 @@ export interface Gate {
 export const RESERVED: Reservation = { kind: "reserved" };
 const CLOSED: Reservation = { kind: "closed" };
 
-/** The rule, in the order of accept_batch (migrations/0006). An account that is not known refuses nothing. */
+/**
+ * The rule, in the order of accept_batch (migrations/0006). An account that is not known refuses nothing, nor does one whose
+ * period has ended: the door charges the next.
+ */
 export function decide(units: number, subaccount: Standing | undefined, master: Standing | undefined): Reservation {
+  if (subaccount?.ended === true || master?.ended === true) return RESERVED;
   if (subaccount?.open === false || master?.open === false) return CLOSED;
   return over("subaccount", subaccount, units) ?? over("master", master, units) ?? RESERVED;
 }

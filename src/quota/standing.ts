@@ -8,7 +8,8 @@ import type { Charge, Standing } from "./gate.ts";
 
 const STANDINGS = {
   name: "standings",
-  text: `select account_id, master_id, period_end, used, cap, version, open and coalesce(open_until > pm_now(), true) as open
+  text: `select account_id, master_id, period_end, used, cap, version, open and coalesce(open_until > pm_now(), true) as open,
+                period_end <= pm_now() as ended
            from usage where account_id = any($1::uuid[]) and period_start = $2::timestamptz`,
 } as const;
 
@@ -20,6 +21,7 @@ type Row = {
   cap: number | null;
   version: number;
   open: boolean;
+  ended: boolean;
 };
 
 /** The rows of these accounts in the period that starts then; those that are missing are left out. */
@@ -38,6 +40,7 @@ export async function readStandings(
     cap: row.cap,
     version: row.version,
     open: row.open,
+    ended: row.ended,
   }));
 }
 

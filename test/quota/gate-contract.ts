@@ -1,6 +1,7 @@
 /** What every gate promises, whatever it counts with. */
-import type { Pool } from "pg";
+import type { Pool, QueryConfig } from "pg";
 import { describe, expect, test } from "vitest";
+import { previousPeriod } from "../../src/metering/period.ts";
 import type { Database } from "../../src/platform/database.ts";
 import type { AccountId } from "../../src/platform/ids.ts";
 import type { Charge, Gate, Reservation } from "../../src/quota/gate.ts";
@@ -9,6 +10,7 @@ import { readStandings } from "../../src/quota/standing.ts";
 import { type MasterSeed, type SubaccountSeed, seedMaster, seedSubaccount } from "../support/accounts.ts";
 import type { TestDatabase } from "../support/database.ts";
 import type { Account } from "../support/ledger.ts";
+import { utcMonths } from "../support/submission.ts";
 import { disagreements, knock, messageOf, openRows, thisMonth } from "./door.ts";
 
 export type World = Readonly<{ database: TestDatabase; gate: Gate }>;
@@ -189,6 +191,18 @@ export function promises(name: string, database: TestDatabase, openGate: (pool: 
       expect((await world.gate.reserve(chargeOf(world, stranger, 1))).kind).toBe("reserved");
     });
 
+    test("a full row of a period that has ended refuses nothing: a node whose clock is behind asks the door", async () => {
+      const world = open();
+      const who = await account(world, { monthlyLimit: 0 });
+      const period = previousPeriod(utcMonths, thisMonth(database));
+      await openRows(database, who, period);
+      const told = async ({ gate }: World) => (await gate.reserve({ ...who, period, units: 1 })).kind;
+      expect(await told(world)).toBe("reserved");
+      // Control: a gate that does not ask Postgres's clock refuses.
+      const blind = rewritten(database.pool, "period_end <= pm_now()", "false");
+      expect(await told({ database, gate: openGate(blind) })).toBe("over");
+    });
+
     test("fifty sessions racing for the last hundred units get exactly one hundred through gate and door", async () => {
       const world = open();
       const who = await account(world, { monthlyLimit: 120 });
@@ -244,6 +258,15 @@ export function promises(name: string, database: TestDatabase, openGate: (pool: 
       expect((await gate.reserve(chargeOf(world, who, 5))).kind).toBe("reserved");
     });
   });
+}
+
+/** A pool whose statements hold another text in a place. */
+function rewritten(pool: Pool, from: string, to: string): Pool {
+  const query = (asked: string | QueryConfig, values?: unknown[]) =>
+    typeof asked === "string"
+      ? pool.query(asked, values)
+      : pool.query({ text: asked.text.replace(from, to), values: asked.values ?? [] });
+  return { query } as unknown as Pool;
 }
 
 /** A pool of which the test sees, or fails, each statement. */

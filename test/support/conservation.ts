@@ -175,8 +175,7 @@ async function againstApi(
   const faults: string[] = [];
   const now = createClock(database.clockOffsetMs).now();
   for (const accounts of Map.groupBy(counters, (c) => periodKey(c.masterId, c.periodStart)).values()) {
-    const { masterId, periodStart, periodEnd } = accounts[0]!;
-    const date = periodStart.toISOString().slice(0, 10);
+    const { masterId, periodEnd, periodDate: date } = accounts[0]!;
     const ask = async (path: string) => {
       const key = masterKeys.get(masterId) ?? "";
       return (await relay.call("GET", path, undefined, { key })).body ?? {};

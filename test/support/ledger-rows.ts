@@ -21,6 +21,8 @@ export type Counter = Readonly<{
   rawMasterId: string;
   periodStart: Date;
   periodEnd: Date;
+  /** The period's name: its first day in the zone that rules it, as Postgres reckons. */
+  periodDate: string;
   used: number;
   cap: number | null;
   /** Its account or its master was changed after it was made: it may stand above its cap. */
@@ -52,9 +54,10 @@ export async function readCharged({ pool }: Database, masters: readonly string[]
 export async function readCounters({ pool }: Database, masters: readonly string[]): Promise<Counter[]> {
   const { rows } = await pool.query(
     `select u.account_id, u.master_id, u.period_start, u.period_end, u.used, u.cap,
-            (select m.version > 1 from master m where m.id = u.master_id)
-            or coalesce((select s.version > 1 from subaccount s where s.id = u.account_id), false) as lowered
-       from usage u where u.master_id = any($1::uuid[]) order by u.account_id, u.period_start`,
+            m.version > 1 or coalesce((select s.version > 1 from subaccount s where s.id = u.account_id), false) as lowered,
+            to_char(u.period_start at time zone
+                    case when m.calendar_changes_at <= u.period_start then m.next_time_zone else m.time_zone end, 'YYYY-MM-DD') as date
+       from usage u join master m on m.id = u.master_id where u.master_id = any($1::uuid[]) order by u.account_id, u.period_start`,
     [rawMasters(masters)],
   );
   return rows.map((row) => ({
@@ -67,6 +70,7 @@ export async function readCounters({ pool }: Database, masters: readonly string[
     rawMasterId: row.master_id,
     periodStart: row.period_start,
     periodEnd: row.period_end,
+    periodDate: row.date,
     used: row.used,
     cap: row.cap,
     lowered: row.lowered,

@@ -24,13 +24,18 @@ export function mutateProgram(file: string, ...edits: Edit[]): string {
   for (const name of ["node_modules", "migrations", "config", "package.json"]) {
     symlinkSync(join(root, name), join(folder, name));
   }
-  const path = join(folder, file);
+  return mutateFurther(join(folder, "src", "main.ts"), file, ...edits);
+}
+
+/** Another file of the copy with that main.ts; gives the same main.ts. */
+export function mutateFurther(program: string, file: string, ...edits: Edit[]): string {
+  const path = join(program, "..", "..", file);
   const text = readFileSync(path, "utf8");
   writeFileSync(
     path,
     edits.reduce((changed, edit) => replaceOnce(changed, edit, file), text),
   );
-  return join(folder, "src", "main.ts");
+  return program;
 }
 
 /** Gives what puts it right again. */

@@ -19,7 +19,8 @@ export type Sent = Readonly<{
   reply: string;
   /** `msg_...` of the 250. */
   messageId?: string;
-  /** When the final dot was written, and when the reply had come; by performance.now(). */
+  /** When MAIL was written, the final dot was, and the reply had come; by performance.now(). 0: it was not. */
+  begunAtMs: number;
   dotAtMs: number;
   answeredAtMs: number;
 }>;
@@ -37,15 +38,17 @@ export function readers(units: number): string[] {
   return Array.from({ length: units }, (_, i) => `reader${i}@example.net`);
 }
 
-type Answer = Pick<Sent, "knowledge" | "reply" | "dotAtMs" | "answeredAtMs">;
+type Answer = Pick<Sent, "knowledge" | "reply" | "begunAtMs" | "dotAtMs" | "answeredAtMs">;
 
 /** One message over a connection that is logged in. Never rejects. */
 export async function sendLetter(c: Connection, letter: Letter): Promise<Answer & { usable: boolean }> {
+  const begunAtMs = performance.now();
   let dotAtMs = 0;
   let goodbye = ""; // a 421 behind which the connection was closed
   const known = (knowledge: Sent["knowledge"], reply: string, usable: boolean) => ({
     knowledge,
     reply,
+    begunAtMs,
     dotAtMs,
     answeredAtMs: performance.now(),
     usable: usable && !reply.startsWith("421"),
@@ -148,7 +151,7 @@ async function runSession(
       if (c === undefined && open.length === 0) throw new Error("no node");
       c ??= await openConnection({ port: open[number % open.length]!, tls: "off", login: sender });
     } catch (error) {
-      note({ ...noted(letter, sender), knowledge: "unsent", reply: String(error), dotAtMs: 0, answeredAtMs: 0 });
+      note({ ...noted(letter, sender), ...NEVER, knowledge: "unsent", reply: String(error) });
       await sleep(50);
       continue;
     }
@@ -163,6 +166,7 @@ async function runSession(
   c?.end();
 }
 
+const NEVER = { begunAtMs: 0, dotAtMs: 0, answeredAtMs: 0 };
 const noted = ({ marker, recipients }: Letter, { subaccountId }: Sender) => ({ marker, recipients, subaccountId });
 
 function idOf(reply: string): { messageId?: string } {
