@@ -9,7 +9,7 @@ import { openStage } from "./tenants-stage.ts";
 
 vi.setConfig({ testTimeout: 86_400_000, hookTimeout: 120_000 });
 
-const DEEDS = 80;
+const DEEDS = 120;
 const WORLDS_A_ROUND = 20;
 const SHRINKING_MS = 120_000;
 
@@ -30,7 +30,7 @@ test("whatever invented tenants do, each sees and sends as its own only, and the
 /** @throws with the fewest deeds that were found, what came of them, and their seed */
 async function shrink(property: fc.IAsyncProperty<[Plan]>, { seed, counterexamplePath: path }: fc.RunDetails<[Plan]>) {
   console.log("  a world failed; looking for a smaller one");
-  const time = { interruptAfterTimeLimit: SHRINKING_MS, markInterruptAsFailure: true };
+  const time = { interruptAfterTimeLimit: SHRINKING_MS, markInterruptAsFailure: true, includeErrorInReport: true };
   await fc.assert(property, { seed, ...(path === null ? {} : { path }), ...time });
 }
 
