@@ -26,33 +26,39 @@ test("every secret used, given wrongly and misplaced: none in log, database, ans
   expect(found).toEqual([]);
 });
 
-const leaks: readonly (readonly [Place, string, Edit])[] = [
+const leaks: readonly (readonly [what: string, place: Place, file: string, Edit])[] = [
   [
+    "the password in the line of a failed log-in",
     "log",
     "src/submission/auth.ts",
     { from: "username: shownName(attempt.username),", to: "username: attempt.password," },
   ],
   [
+    "a password that was given as the user name",
     "log",
     "src/submission/auth.ts",
     { from: "username: shownName(attempt.username),", to: "username: attempt.username," },
   ],
   [
+    "the password as the name of a credential",
     "database",
     "src/accounts/credentials.ts",
     { from: "      name,\n      secret_hash", to: "      name: password,\n      secret_hash" },
   ],
   [
+    "what an upstream says of our log-in",
     "database",
     "src/delivery/outcome.ts",
     { from: 'failure.why === "auth" ? "The next host refused our login" : shown', to: "shown" },
   ],
   [
+    "the key in a 401",
     "answers",
     "src/api/access.ts",
     { from: '"Send a valid key: Authorization: Bearer pm_live_..."', to: '"What is ".concat(header ?? "")' },
   ],
   [
+    "the password in a 535",
     "replies",
     "src/submission/auth.ts",
     {
@@ -61,6 +67,7 @@ const leaks: readonly (readonly [Place, string, Edit])[] = [
     },
   ],
   [
+    "the settings behind the counters",
     "metrics",
     "src/api/app.ts",
     {
@@ -69,6 +76,7 @@ const leaks: readonly (readonly [Place, string, Edit])[] = [
     },
   ],
   [
+    "the operator's key in a report",
     "mail",
     "src/delivery/dsn.ts",
     {
@@ -78,7 +86,7 @@ const leaks: readonly (readonly [Place, string, Edit])[] = [
   ],
 ];
 
-test.for(leaks)("control: a leak into the %s by %s is found", async ([place, file, edit], { task }) => {
+test.for(leaks)("control: %s is found in the %s", async ([, place, file, edit], { task }) => {
   const run = await runWithSecrets([], mutateProgram(file, edit));
   const found = findSecrets(run);
   show(task, "P4", { found: found.length });
