@@ -5,7 +5,7 @@ import type { Db } from "../platform/database.ts";
 import type { Master } from "./account.ts";
 import { masterOf } from "./find.ts";
 import { requireOperator } from "./permit.ts";
-import type { Principal } from "./principal.ts";
+import { type Principal, reachOf } from "./principal.ts";
 import { behind, type CursorValue, orderBy, type Page, type Sort } from "./sort.ts";
 import type { MasterState } from "./states.ts";
 
@@ -32,7 +32,7 @@ export const masterSorts = Object.keys(columns) as MasterSort[];
 const shown = sql`case when state = 'closed' then 'closed' when suspended_at is not null then 'suspended'
                        when expires_at <= pm_now() then 'expired' else 'active' end`;
 
-/** @throws Fault forbidden */
+/** The operator who acts for a master sees that one, and none who acts for a subaccount. @throws Fault forbidden */
 export async function listMasters(
   db: Db,
   principal: Principal,
@@ -40,6 +40,8 @@ export async function listMasters(
   clock: Clock,
 ): Promise<Page<Master>> {
   requireOperator(principal);
+  const { masterId, subaccountId } = reachOf(principal);
+  if (subaccountId !== null) return { items: [], next: null };
   const chosen = (filter.sort ?? []).map(({ by, descending }) => ({ expression: columns[by], descending }));
   const sorts = [...chosen, { expression: columns.created, descending: chosen.at(-1)?.descending ?? false }];
   const values = sql<CursorValue[]>`jsonb_build_array(${sql.join(sorts.map(({ expression }) => expression))})`;
@@ -49,6 +51,7 @@ export async function listMasters(
     .select(values.as("sort_values"))
     .orderBy(orderBy(sorts))
     .limit(filter.limit + 1);
+  if (masterId !== null) query = query.where("id", "=", masterId);
   const conditions: RawBuilder<boolean>[] = [];
   if (filter.after !== undefined) conditions.push(behind(sorts, filter.after));
   if (filter.states !== undefined) conditions.push(sql`${shown} = any(${[...filter.states]})`);

@@ -8,6 +8,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join, resolve } from "node:path";
 import { keptSecret, makeOperatorKey, makeSecret } from "./kept-secrets.ts";
+import { redactText } from "./log.ts";
 import { nearest } from "./nearest.ts";
 import { memberOf, type SettingName, type Settings, settings } from "./settings.ts";
 
@@ -54,7 +55,7 @@ export function showConfig(
   return names.map((name) => {
     const { variable, secret } = settings[name];
     const { text, source } = given[name];
-    return { variable, value: secret && text !== "" ? "[hidden]" : text, source };
+    return { variable, value: secret && text !== "" ? "[hidden]" : redactText(text), source };
   });
 }
 
@@ -123,7 +124,7 @@ function parse(given: Record<SettingName, Given>, problems: string[]): Partial<S
     if (parsed.success) values[name] = parsed.data;
     else
       problems.push(
-        `${variable}${secret ? "" : `=${given[name].text.slice(0, 100)}`}: ${parsed.error.issues[0]?.message}`,
+        `${variable}${secret ? "" : `=${redactText(given[name].text).slice(0, 100)}`}: ${parsed.error.issues[0]?.message}`,
       );
   }
   return values as Partial<Settings>;

@@ -88,7 +88,7 @@ function describeError(error: Error): object {
 }
 
 /** Our keys, and passwords in URLs. */
-function redactText(text: string): string {
+export function redactText(text: string): string {
   if (!mayHide(text)) return text;
   return text
     .replace(/\bpm_(op|live|test)_[A-Za-z0-9_-]+/g, `pm_$1_${CENSORED}`)

@@ -36,12 +36,19 @@ export async function authenticate(session: Session, attempt: Attempt, deps: Aut
     event: "auth.failed",
     reason: answer.kind,
     ...(answer.kind === "inactive" ? { state: answer.state } : {}),
-    username: attempt.username.slice(0, 200),
+    username: shownName(attempt.username),
     client: session.clientAddress,
   });
   if (answer.kind === "locked") return refused(replies.lockedOut, true);
   if (answer.kind === "inactive") return refused(replies.accountInactive(answer), false);
   return refused(replies.authenticationFailed, answer.locked || session.authFailures >= deps.maxAuthFailures);
+}
+
+/** The form of our passwords (platform/secrets): people put them into the field above, too. */
+const PASSWORD = /[a-z2-7]{32}/i;
+
+function shownName(username: string): string {
+  return PASSWORD.test(username) ? "[a password]" : username.slice(0, 200);
 }
 
 /** Nobody may act as someone else: the library takes the identity to act as for the user name where there is none. */

@@ -6,14 +6,20 @@ import type { createApp } from "../../src/api/app.ts";
 import { mutateProgram } from "../support/mutant.ts";
 import { type Answer, newMaster, newSubaccount, OPERATOR_KEY, openDoor, send } from "./client.ts";
 import { sampleBodies } from "./sample-bodies.ts";
-import { nameOf, pathOf, shownOf, tryAll } from "./strangers.ts";
+import { nameOf, pathOf, type Stranger, shownOf, tryAll } from "./strangers.ts";
 import { createWorld, type Things } from "./world.ts";
 
 const door = await openDoor();
 const world = await createWorld(door);
 const { endpoints } = door.app;
 const master = { caller: world.master, others: [world.foreign, world.foreignCustomer] };
-const customer = { caller: world.customer, others: [world.sibling, world.foreignCustomer] };
+const customer = { caller: world.customer, others: [world.sibling, world.foreign] };
+/** The operator, who acts for one of them. */
+const actingFor = ({ caller, others }: Stranger, as: string) => ({
+  caller: { ...caller, key: OPERATOR_KEY },
+  others,
+  as,
+});
 
 const tables = ["master", "subaccount", "credential", "api_key", "top_up", "sender_domain", "domain_grant", "hold"];
 
@@ -29,12 +35,30 @@ async function stored(): Promise<string> {
 test.each([
   ["a master", master],
   ["a subaccount", customer],
+  ["the operator who acts for a master", actingFor(master, world.master.things.mas)],
+  ["the operator who acts for a subaccount", actingFor(customer, world.customer.things.sub)],
 ])("%s is shown nothing of others, and changes nothing of theirs", async (_, stranger) => {
   const others = (await door.call("GET", "/v1/subaccounts?limit=100", { key: world.foreign.key })).text;
   const reads = endpoints.filter(({ definition: { method, path } }) => method === "get" || path.includes("{"));
   expect(await tryAll(door.call, reads, stranger)).toEqual([]);
   expect((await door.call("GET", "/v1/subaccounts?limit=100", { key: world.foreign.key })).text).toBe(others);
 });
+
+test.each(["suspend", "disable"])(
+  "a subaccount that its betters %s is shown nothing of others, and changes nothing",
+  async (verb) => {
+    const reads = endpoints.filter(({ definition: { method, path } }) => method === "get" || path.includes("{"));
+    const { sub } = world.sibling.things;
+    await door.call("POST", `/v1/subaccounts/${sub}/${verb}`, { key: OPERATOR_KEY });
+    const before = await stored();
+    const stranger = { caller: world.sibling, others: [world.customer, world.foreign] };
+    expect(await tryAll(door.call, reads, stranger)).toEqual([]);
+    expect(await stored()).toBe(before);
+    await door.call("POST", `/v1/subaccounts/${sub}/${verb === "suspend" ? "resume" : "enable"}`, {
+      key: OPERATOR_KEY,
+    });
+  },
+);
 
 describe("controls: a look-up that forgets whose it is", () => {
   const byMaster = `if (masterId !== null) query = query.where("master_id", "=", masterId);`;
@@ -50,6 +74,7 @@ describe("controls: a look-up that forgets whose it is", () => {
     ["captured", "delivery/captured.ts", byMaster],
     ["domains", "domains/list.ts", byMaster],
     ["audit", "audit/list.ts", byMaster.replace("!==", "!=")],
+    ["masters", "accounts/list-masters.ts", byMaster.replace('"master_id"', '"id"')],
   ])("in %s is noticed", async (path, file, from) => {
     const main = mutateProgram(`src/${file}`, { from, to: "" });
     const module = (await import(join(dirname(main), "api", "app.ts"))) as { createApp: typeof createApp };
@@ -58,7 +83,8 @@ describe("controls: a look-up that forgets whose it is", () => {
       ({ definition: { method, path: own } }) =>
         own.startsWith(`/v1/${path}`) && (method === "get" || path === "credentials"),
     );
-    const found = await tryAll((method, url, ask = {}) => send(app, method, url, ask), concerned, master);
+    const stranger = path === "masters" ? actingFor(master, world.master.things.mas) : master;
+    const found = await tryAll((method, url, ask = {}) => send(app, method, url, ask), concerned, stranger);
     expect(found.join("\n")).toMatch(/shows/);
   });
 });

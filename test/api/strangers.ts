@@ -34,10 +34,11 @@ export function shownOf(others: readonly Account[], mine: readonly string[], ans
   return others.flatMap(({ marks }) => marks).filter((mark) => !mine.includes(mark) && text.includes(mark));
 }
 
-export type Stranger = Readonly<{ caller: Account; others: readonly Account[] }>;
+/** `as`: whom the operator acts for, who is the caller then. */
+export type Stranger = Readonly<{ caller: Account; others: readonly Account[]; as?: string }>;
 
 /** Ids of others in every path, lists, filters, representations, and If-Match. Each line is something that was shown, or let through. */
-export async function tryAll(call: Call, endpoints: readonly Endpoint[], { caller, others }: Stranger) {
+export async function tryAll(call: Call, endpoints: readonly Endpoint[], { caller, others, as }: Stranger) {
   const found: string[] = [];
   const look = (what: string, answer: Answer, wanted: readonly number[]) => {
     for (const mark of shownOf(others, caller.marks, answer)) found.push(`${what} shows ${mark}`);
@@ -45,7 +46,8 @@ export async function tryAll(call: Call, endpoints: readonly Endpoint[], { calle
   };
   for (const endpoint of endpoints) {
     const body = sampleBodies[nameOf(endpoint)];
-    const ask = { key: caller.key, ...(body === undefined ? {} : { body }) };
+    const acting = as === undefined ? {} : { account: as };
+    const ask = { key: caller.key, ...acting, ...(body === undefined ? {} : { body }) };
     for (const { things } of others) await tryThings({ call, endpoint, ask, look }, things, caller.things);
     if (endpoint.definition.method === "get") await tryTypes({ call, endpoint, ask, look }, caller.things);
   }
@@ -68,8 +70,11 @@ async function tryThings({ call, endpoint, ask, look }: Try, theirs: Things, min
     const headers: Record<string, string> = match === "" ? {} : { "If-Match": match };
     look(`${name} of another`, await call(method, pathOf(endpoint, theirs), { ...ask, headers }), [403, 404]);
   }
-  const account = { ...ask, account: theirs.sub };
-  look(`${name} for another`, await call(method, pathOf(endpoint, mine), account), [404]);
+  // The operator may act for whom it wants.
+  if (ask.account === undefined) {
+    const account = { ...ask, account: theirs.sub };
+    look(`${name} for another`, await call(method, pathOf(endpoint, mine), account), [404]);
+  }
   for (const filter of method === "GET" && !hasId ? filtersOf(theirs) : []) {
     look(`${name}?${filter}`, await call("GET", `${definition.path}?${filter}`, ask), [200, 403, 404, 422]);
   }

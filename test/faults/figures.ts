@@ -23,7 +23,7 @@ export function show(task: { meta: { shown?: Shown } }, promise: string, figures
   console.log(`  ${textOf(figures)}`);
 }
 
-function textOf(figures: Shown["figures"]): string {
+export function textOf(figures: Shown["figures"]): string {
   return Object.entries(figures)
     .map(([name, value]) => `${name} ${value.toLocaleString("en")}`)
     .join(", ");

@@ -76,6 +76,12 @@ describe("refusals", () => {
     for (const line of found) expect(line).not.toContain("\n");
   });
 
+  test("does not show a key or a password in a URL that stands in the wrong variable", () => {
+    const [port, name] = problems({ POSTMETER_HTTP_PORT: "pm_op_hunter2", POSTMETER_HOSTNAME: "smtp://u:hunter2@x" });
+    expect(port).toContain("POSTMETER_HTTP_PORT=pm_op_[redacted]: must be");
+    expect(`${port}${name}`).not.toContain("hunter2");
+  });
+
   test.each([
     ["POSTMETER_DATABASE_URL", "mysql://x"],
     ["POSTMETER_REDIS_URL", "http://x"],

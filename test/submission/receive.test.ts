@@ -1,6 +1,8 @@
 /** DATA over the wire: large messages, failures in the middle, what is told about them. */
+import { randomBytes } from "node:crypto";
 import { createTransport } from "nodemailer";
 import { describe, expect, test, vi } from "vitest";
+import { base32 } from "../../src/platform/secrets.ts";
 import { PART_BYTES, PART_ZERO_BYTES } from "../../src/spool/message.ts";
 import { Client, plain, ready, send } from "./client.ts";
 import { startHouse, stored } from "./house.ts";
@@ -196,4 +198,17 @@ test("a client library sends over both ports, and its message comes in whole", a
     [3, "Grüße"],
   ]);
   await vi.waitFor(async () => expect((await house.metrics.connections.get()).values[0]?.value).toBe(0));
+});
+
+test("a password that was given as the user name is not logged, and a user name is", async () => {
+  const house = await startHouse();
+  const client = await Client.connect(house.submission.ports.submission);
+  await client.reply();
+  await client.command("EHLO client.example");
+  const password = base32(randomBytes(20));
+  for (const name of [password, `${password}@customer.example`, "app"])
+    await client.command(`AUTH PLAIN ${plain(name, "wrong")}`);
+  const logged = house.lines.filter(({ event }) => event === "auth.failed").map(({ username }) => username);
+  expect(logged).toEqual(["[a password]", "[a password]", "app"]);
+  client.destroy();
 });

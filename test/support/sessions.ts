@@ -27,7 +27,14 @@ export type Sent = Readonly<{
 
 export const MARKED = "load.example";
 
-export type Letter = Readonly<{ marker: string; from: string; recipients: readonly string[]; bodyBytes?: number }>;
+export type Letter = Readonly<{
+  marker: string;
+  from: string;
+  /** In the header; \`from\` unless told. */
+  author?: string;
+  recipients: readonly string[];
+  bodyBytes?: number;
+}>;
 
 export function makeLetter(recipients: readonly string[], from = "app@customer.example"): Letter {
   return { marker: `${randomBytes(9).toString("hex")}@${MARKED}`, from, recipients };
@@ -75,10 +82,10 @@ export async function sendLetter(c: Connection, letter: Letter): Promise<Answer 
   }
 }
 
-function textOf({ marker, from, recipients, bodyBytes = 40 }: Letter): string {
+function textOf({ marker, from, author = from, recipients, bodyBytes = 40 }: Letter): string {
   const line = `${"Hello there. ".repeat(5)}\r\n`;
   const body = line.repeat(Math.ceil(bodyBytes / line.length));
-  return `From: ${from}\r\nTo: ${recipients[0]}\r\nSubject: Hello\r\nMessage-ID: <${marker}>\r\n\r\n${body}.\r\n`;
+  return `From: ${author}\r\nTo: ${recipients[0]}\r\nSubject: Hello\r\nMessage-ID: <${marker}>\r\n\r\n${body}.\r\n`;
 }
 
 export type LoadOptions = Readonly<{
