@@ -74,7 +74,7 @@ async function write(
   try {
     session ??= await openConnection({ port: relay.ports.submission, tls: "off", login });
   } catch (error) {
-    return { knowledge: "unsent", reply: String(error), dotAtMs: 0, answeredAtMs: 0 } as const;
+    return { knowledge: "unsent", reply: String(error), begunAtMs: 0, dotAtMs: 0, answeredAtMs: 0 } as const;
   }
   const { usable, ...answer } = await sendLetter(session, letter);
   if (anew) sessions.get(login.username)?.end();
