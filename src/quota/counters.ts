@@ -30,6 +30,8 @@ export interface Counters {
   read(masterId: MasterId, periodStart: Date): Promise<ReadonlyMap<AccountId, Counter>>;
   /** Can commands be sent? */
   ready(): boolean;
+  /** Another one after the way to Redis was lost: what stands there may be another image, or another server. */
+  connection(): object;
   /** Fails unless scripts can write. */
   probe(): Promise<void>;
 }
@@ -86,6 +88,7 @@ export function createCounters(redis: Redis, offsetMs: number, { reserve, releas
       return (await redis.type(key)) === "hash" ? parse(await redis.hgetall(key)) : new Map();
     },
     ready: () => redis.status === "ready",
+    connection: () => redis.stream,
     async probe() {
       await run(publish, `pm:{${randomUUID()}}`, Date.now() + 10_000, "probe", 0, "*", 1, "");
     },

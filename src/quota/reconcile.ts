@@ -34,7 +34,7 @@ export type ReconcileDeps = Readonly<{
   gate: Pick<ProcessGate, "counters">;
   metrics?: Pick<Metrics, "drift">;
   log: Log;
-  /** `active`: masters whose rows have changed since this process looked last. */
+  /** `active`: masters whose rows have changed since this process looked last; all, if Redis was lost since. */
   which?: "active" | "all";
   /** Longer than any message takes from the gate to the commit. */
   patienceMs?: number;
@@ -42,8 +42,8 @@ export type ReconcileDeps = Readonly<{
 
 const CHUNK = 200;
 
-/** What each gate's masters looked like at the last run. */
-const lookedAt = new WeakMap<Counters, Map<MasterId, number>>();
+/** What masters looked like at the last run, by the connection over which their counters were read. */
+const lookedAt = new WeakMap<object, Map<MasterId, number>>();
 
 /** Without Redis there is nothing to compare, and nothing wrong. */
 export async function reconcile(deps: ReconcileDeps): Promise<Drift[]> {
@@ -55,8 +55,9 @@ export async function reconcile(deps: ReconcileDeps): Promise<Drift[]> {
     if (which === "active") return [];
     throw new Fault("unavailable", "Redis can't be reached: there is nothing to compare.");
   }
-  const versions = lookedAt.get(counters) ?? new Map<MasterId, number>();
-  lookedAt.set(counters, versions);
+  const connection = counters.connection();
+  const versions = lookedAt.get(connection) ?? new Map<MasterId, number>();
+  lookedAt.set(connection, versions);
   const masters: PeriodOfMaster[] = [];
   for await (const page of readMasters(pool)) {
     masters.push(...page.filter((m) => which === "all" || versions.get(m.masterId) !== m.version));

@@ -3,7 +3,7 @@ import { createEndpoints } from "../../src/api/endpoints.ts";
 import { nameOf, tryAll } from "../api/strangers.ts";
 import { openConnection } from "../bench/connection.ts";
 import type { Answer, Relay } from "../support/relay.ts";
-import { makeLetter, sendLetter } from "../support/sessions.ts";
+import { makeLetter, NEVER, sendLetter } from "../support/sessions.ts";
 import { count, type Stage } from "./tenants-stage.ts";
 import {
   type Customer,
@@ -74,7 +74,7 @@ async function write(
   try {
     session ??= await openConnection({ port: relay.ports.submission, tls: "off", login });
   } catch (error) {
-    return { knowledge: "unsent", reply: String(error), begunAtMs: 0, dotAtMs: 0, answeredAtMs: 0 } as const;
+    return { ...NEVER, knowledge: "unsent", reply: String(error) } as const;
   }
   const { usable, ...answer } = await sendLetter(session, letter);
   if (anew) sessions.get(login.username)?.end();

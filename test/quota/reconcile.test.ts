@@ -108,6 +108,22 @@ test("only masters whose rows have changed since the last look are looked at, un
   expect(await reconcile({ database, gate, log: silentLog, patienceMs: 1, which: "all" })).toHaveLength(1);
 });
 
+test("after Redis was away all are looked at: an old image of a master that sends no more is set right", async () => {
+  const { gate, who, run } = await sent(5);
+  await redis.save();
+  await send({ database, gate }, who, 20);
+  await run();
+  expect(await used(who)).toEqual(["25", "25"]);
+  await server.stop("SIGKILL");
+  while (gate.counters?.ready()) await new Promise((resolve) => setTimeout(resolve, 5));
+  await server.start();
+  while (!gate.counters?.ready()) await new Promise((resolve) => setTimeout(resolve, 5));
+  expect(await used(who)).toEqual(["5", "5"]);
+  const found = await run();
+  expect(found.filter(({ masterId }) => masterId === who.masterId)).toHaveLength(2);
+  expect(await used(who)).toEqual(["25", "25"]);
+});
+
 test("without Redis there is nothing to do; while it is away the job waits, and an operator is told", async () => {
   const without = createGate({ database, metrics, log: silentLog, clock: database.clock });
   expect(await reconcile({ database, gate: without, log: silentLog, which: "all" })).toEqual([]);

@@ -1,6 +1,7 @@
 /** The way to a Redis, of which the answers can be late or lost, and which can lead to another one. Ended by its own handle. */
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll } from "vitest";
 
 export type RedisLink = Readonly<{
@@ -35,6 +36,7 @@ export async function startRedisLink(url: string): Promise<RedisLink> {
       });
     }
     let losing = false;
+    let line = Promise.resolve(); // the answers, in their order, also when the delay gets shorter
     client.on("data", (chunk) => {
       losing ||= lost !== undefined && chunk.includes(lost);
       if (losing) lost = undefined;
@@ -42,8 +44,12 @@ export async function startRedisLink(url: string): Promise<RedisLink> {
     });
     redis.on("data", (chunk) => {
       if (losing) client.destroy();
-      else if (delayMs === 0) client.write(chunk);
-      else setTimeout(() => client.destroyed || client.write(chunk), delayMs);
+      const dueAtMs = performance.now() + delayMs;
+      line = line.then(async () => {
+        const waitMs = dueAtMs - performance.now();
+        if (waitMs > 0) await sleep(waitMs);
+        if (!client.destroyed) client.write(chunk);
+      });
     });
   });
   server.listen(0, "127.0.0.1");

@@ -15,6 +15,8 @@ export type Sent = Readonly<{
   subaccountId: string;
   recipients: readonly string[];
   knowledge: "accepted" | "refused" | "unknown" | "unsent";
+  /** Its MAIL was taken: whatever came then came in the middle of a message. */
+  begun: boolean;
   /** The reply that decided, or why there was none. */
   reply: string;
   /** `msg_...` of the 250. */
@@ -45,15 +47,21 @@ export function readers(units: number): string[] {
   return Array.from({ length: units }, (_, i) => `reader${i}@example.net`);
 }
 
-type Answer = Pick<Sent, "knowledge" | "reply" | "begunAtMs" | "dotAtMs" | "answeredAtMs">;
+type Answer = Pick<Sent, "knowledge" | "begun" | "reply" | "begunAtMs" | "dotAtMs" | "answeredAtMs">;
 
-/** One message over a connection that is logged in. Never rejects. */
-export async function sendLetter(c: Connection, letter: Letter): Promise<Answer & { usable: boolean }> {
+/** One message over a connection that is logged in; `halfway` is waited for in the middle of its body. Never rejects. */
+export async function sendLetter(
+  c: Connection,
+  letter: Letter,
+  halfway?: () => Promise<unknown>,
+): Promise<Answer & { usable: boolean }> {
   const begunAtMs = performance.now();
   let dotAtMs = 0;
+  let begun = false;
   let goodbye = ""; // a 421 behind which the connection was closed
   const known = (knowledge: Sent["knowledge"], reply: string, usable: boolean) => ({
     knowledge,
+    begun,
     reply,
     begunAtMs,
     dotAtMs,
@@ -64,6 +72,7 @@ export async function sendLetter(c: Connection, letter: Letter): Promise<Answer 
     c.write(`MAIL FROM:<${letter.from}>\r\n`);
     const mail = await c.reply();
     if (!mail.startsWith("250")) return known("refused", mail, true);
+    begun = true;
     c.write(`${letter.recipients.map((to) => `RCPT TO:<${to}>\r\n`).join("")}DATA\r\n`);
     const replies: string[] = [];
     for (let i = 0; i <= letter.recipients.length; i++) {
@@ -73,9 +82,18 @@ export async function sendLetter(c: Connection, letter: Letter): Promise<Answer 
     }
     const refused = replies.find((reply, i) => !reply.startsWith(i < letter.recipients.length ? "250" : "354"));
     if (refused !== undefined) return known("refused", refused, false);
+    const text = textOf(letter);
+    const answer = c.reply();
+    let rest = text;
+    if (halfway !== undefined) {
+      rest = text.slice(text.length / 2);
+      c.write(text.slice(0, text.length / 2));
+      const early = await Promise.race([answer, halfway().then(() => undefined)]);
+      if (early !== undefined) return known("refused", early, false);
+    }
     dotAtMs = performance.now();
-    c.write(textOf(letter));
-    const end = await c.reply();
+    c.write(rest);
+    const end = await answer;
     return known(end.startsWith("250") ? "accepted" : "refused", end, true);
   } catch (error) {
     return known(dotAtMs === 0 ? "unsent" : "unknown", goodbye || String(error), false);
@@ -98,6 +116,8 @@ export type LoadOptions = Readonly<{
   /** Units of the n-th message; 1 unless told. */
   units?: (n: number) => number;
   bodyBytes?: number;
+  /** Waited for in the middle of each message's body. */
+  halfway?: () => Promise<unknown>;
   /** Between two messages of a session. */
   pauseMs?: number;
 }>;
@@ -148,7 +168,7 @@ async function runSession(
   take: () => number | undefined,
   note: (sent: Sent) => void,
 ): Promise<void> {
-  const { ports, senders, units = () => 1, bodyBytes, pauseMs = 0 } = options;
+  const { ports, senders, units = () => 1, bodyBytes, halfway, pauseMs = 0 } = options;
   const sender = senders[number % senders.length]!;
   let c: Connection | undefined;
   for (let n = take(); n !== undefined; n = take()) {
@@ -162,7 +182,7 @@ async function runSession(
       await sleep(50);
       continue;
     }
-    const { usable, ...answer } = await sendLetter(c, letter);
+    const { usable, ...answer } = await sendLetter(c, letter, halfway);
     note({ ...noted(letter, sender), ...answer, ...idOf(answer.reply) });
     if (!usable) {
       c.end();
@@ -173,7 +193,8 @@ async function runSession(
   c?.end();
 }
 
-const NEVER = { begunAtMs: 0, dotAtMs: 0, answeredAtMs: 0 };
+/** Of a message for which there was no connection. */
+export const NEVER = { begun: false, begunAtMs: 0, dotAtMs: 0, answeredAtMs: 0 };
 const noted = ({ marker, recipients }: Letter, { subaccountId }: Sender) => ({ marker, recipients, subaccountId });
 
 function idOf(reply: string): { messageId?: string } {
