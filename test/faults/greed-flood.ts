@@ -21,7 +21,10 @@ export function slowUpstream(eachMs: number): { script: Script; arrivals: Readon
   return { script, arrivals };
 }
 
-/** Copies of one message, due now. They are charged to nobody: the books of such a database are not to be looked at. */
+/**
+ * Copies of the one message that waits, due now. They are charged to nobody: the books of such a database are not to be
+ * looked at.
+ */
 async function seedBacklog({ pool }: Scene["database"], messages: number): Promise<void> {
   const { rows } = await pool.query<{ id: string }>("select message_id as id from queue limit 1");
   const copy = (table: string, column: string, more = "") =>
@@ -35,6 +38,8 @@ async function seedBacklog({ pool }: Scene["database"], messages: number): Promi
   await copy("body", "message_id");
   await copy("recipient", "message_id");
   await copy("queue", "message_id", " || jsonb_build_object('owner', null, 'due_at', pm_now())");
+  const waiting = await pool.query<{ n: number }>("select count(*)::int as n from queue");
+  if (waiting.rows[0]?.n !== messages + 1) throw new Error(`${waiting.rows[0]?.n} messages wait, not ${messages + 1}`);
 }
 
 export type Flooded = Readonly<{
@@ -52,8 +57,10 @@ export async function flood(
   how: { backlog: number; sessions: number; seconds: number; lateMs: number },
 ): Promise<Flooded> {
   const { relay, greedy, bystander } = tenants;
-  const hold = (verb: "hold" | "release") =>
-    relay.call("POST", `/v1/subaccounts/${greedy.subaccountId}/${verb}`, undefined, { key: greedy.masterKey });
+  const hold = async (verb: "hold" | "release") => {
+    const { status, text } = await relay.call("POST", `/v1/subaccounts/${greedy.subaccountId}/${verb}`);
+    if (status !== 204 && status !== 200) throw new Error(`${verb}: ${status} ${text}`);
+  };
   await hold("hold");
   const first = scene.load(greedy, { sessions: 1, messages: 1, bodyBytes: 4096 });
   await first.done;
