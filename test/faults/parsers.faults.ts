@@ -2,10 +2,11 @@
 import fc from "fast-check";
 import { inject, test } from "vitest";
 import { properties } from "../fuzz/properties.ts";
+import { show } from "./figures.ts";
 
 const ROUND = 2000;
 
-test("no input breaks a parser", async () => {
+test("no input breaks a parser", async ({ task }) => {
   const until = performance.now() + inject("minutes") * 60_000;
   let seed = inject("seed");
   let inputs = 0;
@@ -16,5 +17,5 @@ test("no input breaks a parser", async () => {
     }
     seed++;
   } while (performance.now() < until);
-  console.log(`  ${inputs} inputs to ${Object.keys(properties).length} properties, seeds up to ${seed - 1}`);
+  show(task, "all", { inputs, properties: Object.keys(properties).length, "last seed": seed - 1 });
 }, 86_400_000);
