@@ -4,7 +4,7 @@ import { PART_BYTES, PART_ZERO_BYTES } from "../../src/spool/message.ts";
 import { type Content, createContent, MAX_HEADER_BYTES, type Received } from "../../src/submission/content.ts";
 import { createHeaderSection } from "../../src/submission/header-section.ts";
 import { createPieces } from "../../src/submission/pieces.ts";
-import { createFilled, createSlabs, SLAB_BYTES } from "../../src/submission/slabs.ts";
+import { createFilled, createSlabs, SLAB_BYTES, type Slabs } from "../../src/submission/slabs.ts";
 
 const slabs = createSlabs();
 const ADDED = Buffer.from("Received: by test\r\n");
@@ -211,27 +211,32 @@ describe("slabs", () => {
     maxLength: 8,
   });
 
+  /** Two that fill slabs of one pool in turn: each gets its own bytes back. */
+  const apart = (shared: Slabs) =>
+    fc.property(sizes, sizes, (mine, theirs) => {
+      const [ours, other] = [createFilled(shared), createFilled(shared)];
+      let [sent, sentByOther] = [0, 0];
+      const got: Buffer[] = [];
+      for (let n = 0; n < Math.max(mine.length, theirs.length); n++) {
+        ours.push(numbered(mine[n] ?? 0, sent));
+        sent += mine[n] ?? 0;
+        other.push(numbered(theirs[n] ?? 0, 100 + sentByOther));
+        sentByOther += theirs[n] ?? 0;
+        if (ours.bytes >= 2 * SLAB_BYTES) got.push(ours.take(2 * SLAB_BYTES));
+      }
+      got.push(ours.take(ours.bytes));
+      expect(Buffer.concat(got).equals(numbered(sent, 0))).toBe(true);
+      expect(other.take(other.bytes).equals(numbered(sentByOther, 100))).toBe(true);
+      expect([ours.bytes, ours.heldBytes, other.heldBytes]).toEqual([0, 0, 0]);
+    });
+
   test("give back what was put in, part by part, and what others fill meanwhile stays apart", () => {
-    const shared = createSlabs();
-    fc.assert(
-      fc.property(sizes, sizes, (mine, theirs) => {
-        const [ours, other] = [createFilled(shared), createFilled(shared)];
-        let [sent, sentByOther] = [0, 0];
-        const got: Buffer[] = [];
-        for (let n = 0; n < Math.max(mine.length, theirs.length); n++) {
-          ours.push(numbered(mine[n] ?? 0, sent));
-          sent += mine[n] ?? 0;
-          other.push(numbered(theirs[n] ?? 0, 100 + sentByOther));
-          sentByOther += theirs[n] ?? 0;
-          if (ours.bytes >= 2 * SLAB_BYTES) got.push(ours.take(2 * SLAB_BYTES));
-        }
-        got.push(ours.take(ours.bytes));
-        expect(Buffer.concat(got).equals(numbered(sent, 0))).toBe(true);
-        expect(other.take(other.bytes).equals(numbered(sentByOther, 100))).toBe(true);
-        expect([ours.bytes, ours.heldBytes, other.heldBytes]).toEqual([0, 0, 0]);
-      }),
-      { numRuns: 50 },
-    );
+    fc.assert(apart(createSlabs()), { numRuns: 50 });
+  });
+
+  test("control: a pool that hands out a slab that is in use is found", () => {
+    const slab = Buffer.alloc(SLAB_BYTES);
+    expect(fc.check(apart({ take: () => slab, give() {} }), { numRuns: 50 }).failed).toBe(true);
   });
 
   test("are used again", () => {
