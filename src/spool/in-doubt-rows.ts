@@ -58,23 +58,25 @@ type Stored = Readonly<{
   envelope_id: string | null;
   ret: "FULL" | "HDRS" | null;
   recipients: readonly Recipient[];
+  until: Date;
 }>;
 
-const STORED = `select m.sender, m.body_parts, m.envelope_id, m.ret,
+/** A day from its acceptance, whoever asks: a client that never waits for its 250 must not keep a row alive for ever. */
+const STORED = `select m.sender, m.body_parts, m.envelope_id, m.ret, m.accepted_at + interval '24 hours' as until,
     (select json_agg(json_build_object('address', address, 'originalRecipient', original_recipient, 'notify', notify))
        from recipient r where r.message_id = m.id) as recipients
-  from message m where m.id = $1`;
+  from message m where m.id = $1 and m.accepted_at > pm_now() - interval '24 hours'`;
 
 const WRITE = `insert into in_doubt (subaccount_id, size_bytes, sender, content_hash, message_id, added_bytes, until)
-  values ($1, $2, $3, $4, $5, $6, pm_now() + interval '24 hours') on conflict do nothing`;
+  values ($1, $2, $3, $4, $5, $6, $7) on conflict do nothing`;
 
-/** False when the message is not stored. From what is stored: nothing of it is kept in memory for the rare case. */
+/** False when the message is not stored, or too old. From what is stored: nothing of it is kept in memory for the rare case. */
 export async function writeRow(pool: Pool, { id, subaccountId, sizeBytes, addedBytes }: Doubtful): Promise<boolean> {
   const { rows } = await pool.query<Stored>(STORED, [id]);
   const row = rows[0];
   if (row === undefined) return false;
   const envelope = { sender: row.sender, recipients: row.recipients, envelopeId: row.envelope_id, ret: row.ret };
   const hash = await hashOf(envelope, readBody(pool, id, row.body_parts), addedBytes);
-  await pool.query(WRITE, [subaccountId, sizeBytes, row.sender, hash, id, addedBytes]);
+  await pool.query(WRITE, [subaccountId, sizeBytes, row.sender, hash, id, addedBytes, row.until]);
   return true;
 }

@@ -125,6 +125,28 @@ test("a retry whose 250 is lost as well is followed by another", async () => {
   }
 });
 
+test("a client that never waits for its 250 keeps a row alive for a day from the first one's acceptance, and no longer", async () => {
+  const who = await account();
+  const id = await acceptInDoubt(tryOf(who));
+  const { submission, addedBytes } = tryOf(who);
+  const first = await node.recognise(submission, addedBytes);
+  const accepted = (ago: string) =>
+    pool.query("update message set accepted_at = pm_now() - $2::interval where id = $1", [id, ago]);
+  await accepted("23 hours 59 minutes");
+  node.note(first!);
+  await node.idle();
+  const { rows } = await pool.query(
+    "select until < pm_now() + interval '2 minutes' as soon from in_doubt where message_id = $1",
+    [id],
+  );
+  expect(rows).toEqual([{ soon: true }]);
+  await pool.query("delete from in_doubt where message_id = $1", [id]);
+  await accepted("24 hours");
+  node.note(first!);
+  await node.idle();
+  expect((await pool.query("select from in_doubt where message_id = $1", [id])).rowCount).toBe(0);
+});
+
 test("after a day, and after the purge, a repetition is a message of its own", async () => {
   const who = await account();
   const id = await acceptInDoubt(tryOf(who));
