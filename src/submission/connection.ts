@@ -47,6 +47,7 @@ export function connectionOf(session: SMTPServerSession): Connection {
 }
 
 const OWN_STATUS = /^[245]\.\d{1,3}\.\d{1,3} /;
+const CLOSING = 421; // commands are not read any more, but that something came says that the 250 was
 const TLS_NEXT = 220; // the answer to STARTTLS must be out before the socket is wrapped
 const NEEDS_TLS = new Set(["AUTH", "MAIL", "RCPT", "DATA"]);
 /** A client that is gone answers the 250 with a reset within a round trip; later ones end an idle connection. */
@@ -164,6 +165,11 @@ export class Connection extends SMTPConnection implements Session {
     else this.#promised = { doubtful, atMs: performance.now() };
   }
 
+  /** Something came behind the final dot: the 250 is read. */
+  #heard(): void {
+    this.#promised = undefined;
+  }
+
   /** By its client. */
   get #ended(): boolean {
     return this._socket.readableEnded;
@@ -203,6 +209,7 @@ export class Connection extends SMTPConnection implements Session {
     this.#joinWrites();
     super.send(code, shown, own ? false : context);
     if (code === TLS_NEXT) this._socket.uncork();
+    if (code === CLOSING) this._socket.once("data", () => this.#heard());
     this.#house.replied(code);
     if (!PROTOCOL_ERRORS.has(code) || this.#verb === "RCPT") return;
     this.#errors += 1;
@@ -218,7 +225,7 @@ export class Connection extends SMTPConnection implements Session {
   }
 
   override _onCommand(command: Buffer, callback?: () => void): void {
-    this.#promised = undefined;
+    this.#heard();
     const ended = this._upgrading || this._closing ? undefined : this.#verdict(command);
     if (ended === undefined) super._onCommand(command, callback);
     else this.reply(ended);

@@ -140,6 +140,19 @@ test("a connection that we cut off at the end of our patience leaves its message
   await vi.waitUntil(() => house.unheard.length === 1, 30_000);
 });
 
+test("a client that says QUIT behind its 250 and is told 421 meanwhile, which it does not read, has read the 250", async () => {
+  const house = await startHouse();
+  const client = await ready(house.submission.ports.submission);
+  expect(await send(client, text.trimEnd())).toMatch(/^250/);
+  client.socket.pause();
+  const drained = house.submission.drain(30_000);
+  client.write("QUIT\r\n");
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  client.reset();
+  await drained;
+  expect(house.unheard).toEqual([]);
+});
+
 test("so does one that is closed without a word, since nobody knows what is stored", async () => {
   const house = await startHouse();
   const client = await ready(house.submission.ports.submission);
