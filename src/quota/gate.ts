@@ -46,8 +46,8 @@ export const RESERVED: Reservation = { kind: "reserved" };
 const CLOSED: Reservation = { kind: "closed" };
 
 /**
- * The rule, in the order of accept_batch (migrations/0006). An account that is not known refuses nothing, nor does one whose
- * period has ended: the door charges the next.
+ * The rule of accept_batch (migrations/0006). An account that is not known refuses nothing, nor does one whose period has
+ * ended: the door charges the next, and refuses who is closed.
  */
 export function decide(units: number, subaccount: Standing | undefined, master: Standing | undefined): Reservation {
   if (subaccount?.ended === true || master?.ended === true) return RESERVED;

@@ -2,7 +2,7 @@
  * A message while it arrives: line endings repaired, the header section read and completed, the content kept, and what
  * is more than one row written ahead. No MIME is parsed.
  *
- * Invariant: memory is bounded by part 0, two parts and the socket's chunk, whatever the message's size and however it is
+ * Invariant: memory is bounded by part 0, two parts, a slab and the socket's chunk, whatever the message's size and however it is
  * cut.
  * On failure: the first fault stands, what follows it is read and dropped.
  *

@@ -6,7 +6,7 @@
  */
 export const SLAB_BYTES = 64 * 1024;
 
-const MAX_SPARE = 256;
+const MAX_SPARE = 64; // 4 MiB, beside the budget
 
 export interface Slabs {
   take(): Buffer;
@@ -67,7 +67,8 @@ class FilledSlabs implements Filled {
   }
 
   drop(): void {
-    this.take(this.bytes);
+    for (const slab of this.#slabs.splice(0)) this.#pool.give(slab);
+    this.bytes = 0;
   }
 
   get heldBytes(): number {
