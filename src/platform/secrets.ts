@@ -27,6 +27,10 @@ export type Keyring = Readonly<{
 
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
+
+/** What `newSecret` gives, anywhere in a text and in whatever case. */
+export const SECRET_FORM = /[a-z2-7]{32}/i;
+
 const alphabet = "abcdefghijklmnopqrstuvwxyz234567";
 
 /** `secret`: 32 bytes. */

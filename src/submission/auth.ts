@@ -2,12 +2,13 @@
  * AUTH PLAIN and LOGIN.
  *
  * Invariant: a wrong user name and a wrong password are answered with the same text; a connection ends with its fifth
- * failure; nothing of a password is ever logged.
+ * failure; the field of the password is never logged, nor is one of our passwords in the field of the user name.
  */
 import type { Authenticator, SendingAccount, SmtpAnswer } from "../accounts/authenticate.ts";
 import type { Reply } from "../mail/reply.ts";
 import type { Log } from "../platform/log.ts";
 import type { Metrics } from "../platform/metrics.ts";
+import { SECRET_FORM } from "../platform/secrets.ts";
 import * as replies from "./replies.ts";
 import type { Session } from "./session.ts";
 
@@ -44,11 +45,9 @@ export async function authenticate(session: Session, attempt: Attempt, deps: Aut
   return refused(replies.authenticationFailed, answer.locked || session.authFailures >= deps.maxAuthFailures);
 }
 
-/** The form of our passwords (platform/secrets): people put them into the field above, too. */
-const PASSWORD = /[a-z2-7]{32}/i;
-
+/** People put their password into the field above, too. */
 function shownName(username: string): string {
-  return PASSWORD.test(username) ? "[a password]" : username.slice(0, 200);
+  return SECRET_FORM.test(username) ? "[a password]" : username.slice(0, 200);
 }
 
 /** Nobody may act as someone else: the library takes the identity to act as for the user name where there is none. */

@@ -2,8 +2,8 @@
  * A message while it arrives: line endings repaired, the header section read and completed, the content kept, and what
  * is more than one row written ahead. No MIME is parsed.
  *
- * Invariant: memory is bounded by part 0, two parts, a slab and the socket's chunk, whatever the message's size and however it is
- * cut.
+ * Invariant: memory is bounded by part 0, two parts, a slab and the socket's chunk, whatever the message's size and however
+ * it is cut.
  * On failure: the first fault stands, what follows it is read and dropped.
  *
  * Lines longer than 998 octets (RFC 5321 4.5.3.1.6) are passed on as they are: to cut them would change the content and
