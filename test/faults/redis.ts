@@ -1,7 +1,7 @@
 /** A relay whose Redis fails under load, with one tenant that comes to its limit meanwhile and one that has none. */
-import type { AccountId, MasterId } from "../../src/platform/ids.ts";
 import { createCounters } from "../../src/quota/counters.ts";
 import { openScene, type Scene } from "../journeys/scene.ts";
+import { compareRedis } from "../support/conservation.ts";
 import { readCounters } from "../support/ledger-rows.ts";
 import { type RedisLink, startRedisLink } from "../support/redis-link.ts";
 import { createTenant, eventually } from "../support/relay.ts";
@@ -137,16 +137,9 @@ function refusals(seen: readonly Sent[], rightly: (reply: string) => boolean): s
 
 /** Counters in Redis that are not what their rows say. Those that are cold say nothing. */
 async function apart({ redis, database }: Scene, masters: readonly string[]) {
-  const counters = createCounters(redis!.redis, database.clockOffsetMs);
-  const texts: string[] = [];
-  let compared = 0;
-  for (const { rawId, rawMasterId, account, periodStart, used } of await readCounters(database, masters)) {
-    const counter = (await counters.read(rawMasterId as MasterId, periodStart)).get(rawId as AccountId);
-    if (counter === undefined) continue;
-    compared += 1;
-    if (counter.used !== used) texts.push(`${account}: Redis says ${counter.used}, its row ${used}`);
-  }
-  return { compared, texts };
+  const counters = await readCounters(database, masters);
+  const { apart: texts, cold } = await compareRedis(createCounters(redis!.redis, database.clockOffsetMs), counters);
+  return { compared: counters.length - cold.length, texts };
 }
 
 /** Until the relay's job has run that was due after this moment: how long that took. */

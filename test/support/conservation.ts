@@ -10,7 +10,7 @@ import { createClock } from "../../src/platform/clock.ts";
 import type { Database } from "../../src/platform/database.ts";
 import type { AccountId, MasterId } from "../../src/platform/ids.ts";
 import { redisReady } from "../../src/platform/redis.ts";
-import { createCounters } from "../../src/quota/counters.ts";
+import { type Counters, createCounters } from "../../src/quota/counters.ts";
 import { reconcile } from "../../src/quota/reconcile.ts";
 import { type Charged, type Counter, readBounced, readCharged, readCounters, readUncharged } from "./ledger-rows.ts";
 import { silentLog } from "./log.ts";
@@ -156,15 +156,22 @@ async function againstRedis({ database, redis }: Books, counters: readonly Count
   if (!redis.exact) {
     await reconcile({ database, gate: { counters: inRedis }, log: silentLog, which: "all", patienceMs: 300 });
   }
-  const faults: string[] = [];
-  for (const { rawId, rawMasterId, account, periodStart, periodEnd, used } of counters) {
-    if (periodEnd.getTime() <= createClock(database.clockOffsetMs).now().getTime()) continue;
+  const now = createClock(database.clockOffsetMs).now();
+  const running = counters.filter(({ periodEnd }) => periodEnd > now);
+  const { apart, cold } = await compareRedis(inRedis, running);
+  return redis.exact ? [...apart, ...cold.map((account) => `${account} is not in Redis`)] : apart;
+}
+
+/** `apart`: Redis says something else than the row. `cold`: it knows nothing of the account, which is allowed. */
+export async function compareRedis(inRedis: Counters, counters: readonly Counter[]) {
+  const apart: string[] = [];
+  const cold: string[] = [];
+  for (const { rawId, rawMasterId, account, periodStart, used } of counters) {
     const counter = (await inRedis.read(rawMasterId as MasterId, periodStart)).get(rawId as AccountId);
-    if (counter === undefined) {
-      if (redis.exact) faults.push(`${account} is not in Redis`);
-    } else if (counter.used !== used) faults.push(`${account}: Redis says ${counter.used}, its row ${used}`);
+    if (counter === undefined) cold.push(account);
+    else if (counter.used !== used) apart.push(`${account}: Redis says ${counter.used}, its row ${used}`);
   }
-  return faults;
+  return { apart, cold };
 }
 
 async function againstApi(
