@@ -282,12 +282,8 @@ class Session {
   }
 
   #write(reply: string): void {
-    const { pieces } = this.#house.script;
+    const { pieces = (whole) => [whole] } = this.#house.script;
     const socket = this.#socket;
-    if (pieces === undefined) {
-      socket.write(reply);
-      return;
-    }
     const writeAll = async () => {
       for (const [n, piece] of pieces(reply).entries()) {
         if (n > 0) await new Promise(setImmediate); // or they may arrive as one
@@ -306,13 +302,10 @@ class Session {
       return;
     }
     this.#stopped = true;
-    if (this.#house.script.pieces === undefined) this.#act(said);
-    else void this.#writing.then(() => this.#act(said));
-  }
-
-  #act(said: Exclude<Said, string>): void {
-    if (said === CUT) this.#socket.destroy();
-    if (typeof said === "function") said(this.#socket);
+    void this.#writing.then(() => {
+      if (said === CUT) this.#socket.destroy();
+      if (typeof said === "function") said(this.#socket);
+    });
   }
 }
 
