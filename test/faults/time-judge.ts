@@ -108,10 +108,16 @@ const sumOf = (rows: readonly { units: number }[]) => rows.reduce((sum, { units 
 
 const unitsOf = (...told: Parameters<typeof chargedTo>) => sumOf(chargedTo(...told));
 
+/** A client's performance.now() as an instant of the shifted clock. */
+const clockOf =
+  ({ scene }: Stage) =>
+  (ms: number) =>
+    performance.timeOrigin + ms + scene.database.clockOffsetMs;
+
 /** Taken between its final dot and its answer: on one side of the change, or on either where it was under way. */
 function clientsOf({ stage, charged, seen, stored }: Books) {
   const turnMs = stage.turn.getTime();
-  const at = (ms: number) => performance.timeOrigin + ms + stage.scene.database.clockOffsetMs;
+  const at = clockOf(stage);
   const starts = new Map(charged.map(({ marker, periodStart }) => [marker, periodStart.getTime()]));
   const isOld = ({ marker }: Sent) => (starts.get(marker) ?? turnMs) < turnMs;
   const isNew = ({ marker }: Sent) => starts.get(marker) === turnMs;
@@ -136,7 +142,7 @@ const REASONS = ["[QUOTA-SUBACCOUNT]", "Too many commands without a message"];
 
 /** Nobody but who has a limit is refused, and he only for what he has used in the period that runs. */
 function refusals({ stage, seen, stored }: Books): string[] {
-  const at = (ms: number) => performance.timeOrigin + ms + stage.scene.database.clockOffsetMs;
+  const at = clockOf(stage);
   const limited = new Set(stage.accounts.map((account) => account.limited.subaccountId));
   const ofOldPeriod = ` resets ${iso(stage.turn).slice(0, 19)}Z`;
   return seen

@@ -43,7 +43,7 @@ export async function startRedisLink(url: string): Promise<RedisLink> {
       redis.write(chunk);
     });
     redis.on("data", (chunk) => {
-      if (losing) client.destroy();
+      if (losing) return void client.destroy();
       const dueAtMs = performance.now() + delayMs;
       line = line.then(async () => {
         const waitMs = dueAtMs - performance.now();

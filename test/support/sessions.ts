@@ -32,7 +32,7 @@ export const MARKED = "load.example";
 export type Letter = Readonly<{
   marker: string;
   from: string;
-  /** In the header; \`from\` unless told. */
+  /** In the header; `from` unless told. */
   author?: string;
   recipients: readonly string[];
   bodyBytes?: number;
@@ -195,6 +195,7 @@ async function runSession(
 
 /** Of a message for which there was no connection. */
 export const NEVER = { begun: false, begunAtMs: 0, dotAtMs: 0, answeredAtMs: 0 };
+
 const noted = ({ marker, recipients }: Letter, { subaccountId }: Sender) => ({ marker, recipients, subaccountId });
 
 function idOf(reply: string): { messageId?: string } {
