@@ -15,8 +15,16 @@ const SPECIAL = /[<>,:;[\]]/y;
 const ENCODED_WORD = /^=\?[^?]+\?[bq]\?[^?]*\?=$/i;
 const MAX_MAILBOXES = 50;
 
+/** Nearly all fields: `Some Name <one@address.example>`. What it can't be taken for is left to the tokens. */
+const ORDINARY = /^[A-Za-z0-9 _'-]*<([A-Za-z0-9_+.-]+@[A-Za-z0-9.-]+)>$/;
+
 /** Addresses in their inner form (address.ts), at least one; undefined when the value is malformed. */
 export function parseMailboxes(value: string): string[] | undefined {
+  const ordinary = ORDINARY.exec(value)?.[1];
+  if (ordinary !== undefined) {
+    const address = parseAddress(ordinary);
+    return address === undefined ? undefined : [address];
+  }
   const tokens = tokenize(value);
   if (tokens === undefined) return undefined;
   const found: string[] = [];
