@@ -12,6 +12,8 @@ import type { Charge, Standing } from "./gate.ts";
 
 /** Counters outlive their period, for releases and for nodes whose clock is behind. */
 const AFTERLIFE_MS = 3_600_000;
+/** Charges in one command, so that no command holds up the others of Redis. */
+const MOST_AT_ONCE = 100;
 
 /** `counted`, `plenty` (counted, and far from full), `missing` (cold), or what was seen of both when one was full. */
 export type Counted = "counted" | "plenty" | "missing" | Readonly<{ subaccount: string; master: string }>;
@@ -63,13 +65,11 @@ export function createCounters(redis: Redis, offsetMs: number, { reserve, releas
   }
 
   return {
-    async reserve({ masterId, subaccountId, period, units }) {
-      const answer = await run(reserve, keyOf(masterId, period.start), subaccountId, masterId, units);
-      if (answer === 0) return "counted";
-      if (answer === 2) return "plenty";
-      if (!Array.isArray(answer)) return "missing";
-      return { subaccount: String(answer[0]), master: String(answer[1]) };
-    },
+    reserve: together(async (key, charges) => {
+      const args = charges.flatMap(({ subaccountId, units }) => [subaccountId, units]);
+      const answers = (await run(reserve, key, (charges[0] as Charge).masterId, ...args)) as unknown[];
+      return answers.map(countedOf);
+    }),
     async release({ masterId, subaccountId, period, units }) {
       await run(release, keyOf(masterId, period.start), subaccountId, masterId, units);
     },
@@ -93,6 +93,47 @@ export function createCounters(redis: Redis, offsetMs: number, { reserve, releas
       await run(publish, `pm:{${randomUUID()}}`, Date.now() + 10_000, "probe", 0, "*", 1, "");
     },
   };
+}
+
+/** Charges of one master and period that come in one turn of the event loop are one command: it costs as much as ten charges. */
+function together(reserve: (key: string, charges: readonly Charge[]) => Promise<readonly Counted[]>) {
+  type Asked = { charge: Charge; resolve: (counted: Counted) => void; reject: (error: unknown) => void };
+  let waiting = new Map<string, Asked[]>();
+
+  async function send(key: string, asked: readonly Asked[]): Promise<void> {
+    try {
+      const answers = await reserve(
+        key,
+        asked.map(({ charge }) => charge),
+      );
+      for (const [i, { resolve }] of asked.entries()) resolve(answers[i] as Counted);
+    } catch (error) {
+      for (const { reject } of asked) reject(error);
+    }
+  }
+
+  function flush(): void {
+    const groups = waiting;
+    waiting = new Map();
+    for (const [key, asked] of groups)
+      for (let i = 0; i < asked.length; i += MOST_AT_ONCE) void send(key, asked.slice(i, i + MOST_AT_ONCE));
+  }
+
+  return (charge: Charge): Promise<Counted> =>
+    new Promise((resolve, reject) => {
+      const key = keyOf(charge.masterId, charge.period.start);
+      if (waiting.size === 0) setImmediate(flush);
+      const asked = waiting.get(key);
+      if (asked === undefined) waiting.set(key, [{ charge, resolve, reject }]);
+      else asked.push({ charge, resolve, reject });
+    });
+}
+
+function countedOf(answer: unknown): Counted {
+  if (answer === 0) return "counted";
+  if (answer === 2) return "plenty";
+  if (!Array.isArray(answer)) return "missing";
+  return { subaccount: String(answer[0]), master: String(answer[1]) };
 }
 
 function parse(fields: Readonly<Record<string, string>>): Map<AccountId, Counter> {

@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { createMetrics } from "../../src/platform/metrics.ts";
 import { createBreaker } from "../../src/quota/breaker.ts";
 import { createCounters, type Scripts, script, scripts } from "../../src/quota/counters.ts";
@@ -66,6 +66,26 @@ describe("counting", () => {
     expect((await calls()) - before).toBe(10);
     expect(await redis.keys(`*${who.masterId}*`)).toEqual([keyOf(who)]);
     expect(await usedOf(who)).toEqual([10, 10]);
+  });
+
+  test("messages of one master that come at once cost one command for each hundred, and each is decided by itself", async () => {
+    const who = await ready(2);
+    const rich = await ready(null);
+    const sent = vi.spyOn(redis, "evalsha");
+    const answers = await Promise.all([
+      ...[1, 5, 1, 1].map((units) => counters.reserve(chargeOf(world, who, units))),
+      ...Array.from({ length: 101 }, () => counters.reserve(chargeOf(world, rich, 1))),
+    ]);
+    expect(sent).toHaveBeenCalledTimes(3);
+    sent.mockRestore();
+    expect(answers.slice(0, 4).map((answer) => (typeof answer === "object" ? "full" : answer))).toEqual([
+      "counted",
+      "full",
+      "counted",
+      "full",
+    ]);
+    expect(await usedOf(who)).toEqual([2, 2]);
+    expect(await usedOf(rich)).toEqual([101, 101]);
   });
 
   test("both counters rise together or neither does", async () => {
