@@ -22,7 +22,7 @@ const ORDINARY = /^[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*@(?:[a-z0-9](?:[a-z0-9-]
 
 /** The address in its inner form; undefined unless it is well-formed. The empty reverse-path is not an address. */
 export function parseAddress(text: string): string | undefined {
-  if (text.length <= MAX_ORDINARY && ORDINARY.test(text) && !text.includes("xn--")) return text;
+  if (isOrdinary(text)) return text;
   const at = text.lastIndexOf("@");
   if (at < 1) return undefined;
   const local = text.slice(0, at);
@@ -31,6 +31,11 @@ export function parseAddress(text: string): string | undefined {
   if (domain === undefined) return undefined;
   const address = `${local}@${domain}`;
   return Buffer.byteLength(address) <= MAX_ADDRESS_OCTETS ? address : undefined;
+}
+
+/** True when it is an address in its inner form at first sight; false tells nothing. */
+export function isOrdinary(text: string): boolean {
+  return text.length <= MAX_ORDINARY && ORDINARY.test(text) && !text.includes("xn--");
 }
 
 /** A host name as lower-case A-labels without a final dot; undefined unless it is one. */

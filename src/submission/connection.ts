@@ -20,8 +20,10 @@ import type { SendingAccount } from "../accounts/authenticate.ts";
 import { type Reply, replyText } from "../mail/reply.ts";
 import type { Doubtful } from "../spool/message.ts";
 import type { Limits, Progress } from "./limits.ts";
+import { Parser } from "./parser.ts";
 import * as replies from "./replies.ts";
 import type { Session, Transaction } from "./session.ts";
+import { handlerOf, ordinaryPath, positiveLine, verbOf } from "./short-way.ts";
 
 /** Whoever is at the other end. `proxied`: a trusted proxy told us the address. */
 export type Peer = Readonly<{ address: string; port: number; proxied: boolean }>;
@@ -56,13 +58,6 @@ const UNHEARD_MS = 30_000;
 const HESITATION_MS = 1000;
 const STALLED_MS = 5000;
 const PROTOCOL_ERRORS = new Set([500, 501, 502, 503, 504, 530, 555]);
-
-const SPACE = 0x20;
-
-function verbOf(command: Buffer): string {
-  const end = command.indexOf(SPACE);
-  return command.toString("latin1", 0, end < 0 ? command.length : end).toUpperCase();
-}
 
 export class Connection extends SMTPConnection implements Session {
   transaction: Transaction | undefined;
@@ -200,20 +195,31 @@ export class Connection extends SMTPConnection implements Session {
     this._setListeners(() => this.connectionReady());
   }
 
+  override _createParser(): Parser {
+    const parser = new Parser({ maxCommandLength: this._server.options.maxCommandLength });
+    parser.oncommand = (command, callback) => this._onCommand(command, callback);
+    parser.on("error", (error) => this.send(CLOSING, `Error: ${error.message}`));
+    return parser;
+  }
+
   /** A reply of ours has its enhanced status code in its text; those of the library get one from the library. */
   override send(code: number, data?: string | string[] | null, context?: string | false): void {
     const own = typeof data === "string" && OWN_STATUS.test(data);
-    const shown =
-      Array.isArray(data) && !this.mayAuthenticate ? data.filter((line) => !line.startsWith("AUTH ")) : data;
+    const line = own && code === 250 ? `250 ${data}` : positiveLine[context || ""];
     this.phaseSinceMs = performance.now();
     this.#joinWrites();
-    super.send(code, shown, own ? false : context);
+    if (line !== undefined && this._socket.readyState === "open") this._socket.write(`${line}\r\n`);
+    else super.send(code, this.#shown(data), own ? false : context);
     if (code === TLS_NEXT) this._socket.uncork();
     if (code === CLOSING) this._socket.once("data", () => this.#heard());
     this.#house.replied(code);
     if (!PROTOCOL_ERRORS.has(code) || this.#verb === "RCPT") return;
     this.#errors += 1;
     if (this.#errors >= this.#house.limits.maxErrors) this.reply(replies.tooManyErrors);
+  }
+
+  #shown(data?: string | string[] | null): typeof data {
+    return Array.isArray(data) && !this.mayAuthenticate ? data.filter((line) => !line.startsWith("AUTH ")) : data;
   }
 
   /** Replies to pipelined commands go out in one write: half of the work per message is writes to sockets. */
@@ -227,9 +233,34 @@ export class Connection extends SMTPConnection implements Session {
   override _onCommand(command: Buffer, callback?: () => void): void {
     this.#heard();
     const ended = this._upgrading || this._closing ? undefined : this.#verdict(command);
-    if (ended === undefined) super._onCommand(command, callback);
-    else this.reply(ended);
+    if (ended !== undefined) this.reply(ended);
+    else if (callback === undefined || !this.#ordinary(command, callback)) super._onCommand(command, callback);
     if (ended === replies.tlsRequired && callback) setImmediate(callback);
+  }
+
+  /** The short way for MAIL, RCPT and DATA of a client that is logged in. False: the library has to look at it. */
+  #ordinary(command: Buffer, callback: () => void): boolean {
+    const handler = handlerOf[this.#verb];
+    if (handler === undefined || !this._ready || this._nextHandler || this._server._closeTimeout) return false;
+    if (this.account === undefined || !this.hostNameAppearsAs) return false;
+    const answered = () => {
+      this._handlerPending = false;
+      this._whenWritable(callback);
+    };
+    this._handlerPending = true;
+    try {
+      this[handler](command, answered);
+    } catch (error) {
+      this._server.logger.error({ err: error }, "a command failed");
+      this.reply(replies.temporaryFailure);
+      answered();
+    }
+    return true;
+  }
+
+  override _parseAddressCommand(name: string, command: Buffer): ReturnType<SMTPConnection["_parseAddressCommand"]> {
+    const address = ordinaryPath(name, command.toString("latin1"));
+    return address === undefined ? super._parseAddressCommand(name, command) : { address, args: false };
   }
 
   /** A reply in place of the command's own. All but `tlsRequired` close the connection. */

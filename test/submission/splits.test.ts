@@ -1,7 +1,7 @@
-/** A message cut into two chunks at every place, through the library's own stream and ours: what is kept never changes. */
-import { SMTPStream } from "smtp-server/lib/smtp-stream.js";
+/** A message cut into two chunks at every place, through our parser and what keeps it: what is kept never changes. */
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { createContent, type Received } from "../../src/submission/content.ts";
+import { Parser } from "../../src/submission/parser.ts";
 import { createSlabs } from "../../src/submission/slabs.ts";
 import { ends, endsWithNul } from "../support/data-ends.ts";
 import { ready } from "./client.ts";
@@ -16,7 +16,7 @@ const noStage = () => {
 /** What is kept of a message, and the commands behind it. */
 async function keep(chunks: readonly Buffer[], create = createContent): Promise<Kept> {
   const commands: string[] = [];
-  const stream = new SMTPStream({});
+  const stream = new Parser({});
   stream.oncommand = (command: Buffer, done?: () => void) => {
     commands.push(command.toString("latin1"));
     done?.();
