@@ -17,7 +17,7 @@ import type { AccountChanges, Change } from "./changes.ts";
 import { createLanes } from "./lanes.ts";
 import { createLockout, networkOf } from "./lockout.ts";
 import type { Frozen, Principal, Scope, SubaccountPrincipal } from "./principal.ts";
-import { createRecent, type Recent } from "./recent.ts";
+import { createRecent, type Recent, type Soon } from "./recent.ts";
 import { createSendingAccounts, type Inactive, type SendingAccount } from "./sending.ts";
 import { type StateFacts, shownState } from "./states.ts";
 
@@ -33,7 +33,7 @@ export type SmtpAnswer =
 export type Authenticator = Readonly<{
   smtp(username: string, password: string, clientAddress: string): Promise<SmtpAnswer>;
   /** For each message of an open session, and for mail by HTTP: the account as it is now. */
-  sending(principal: SubaccountPrincipal): Promise<SendingAccount | Inactive | Readonly<{ kind: "revoked" }>>;
+  sending(principal: SubaccountPrincipal): Soon<SendingAccount | Inactive | Readonly<{ kind: "revoked" }>>;
   /** An API key. Undefined: unknown, revoked, or of a closed account. */
   key(token: string): Promise<Principal | undefined>;
   /** Drops what this process remembers, before the news of it comes back from Postgres. */
@@ -51,6 +51,7 @@ export type AuthenticatorOptions = Readonly<{
 }>;
 
 const GUESSING = 2;
+const REVOKED = { kind: "revoked" } as const;
 
 export function createAuthenticator(options: AuthenticatorOptions): Authenticator {
   const { keyring, clock, changes, operatorKey } = options;
@@ -87,7 +88,10 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
       const account = known !== undefined && opens(known, hash, clock) ? await enter(known, key) : undefined;
       return account ?? lanes.run(networkOf(clientAddress), () => lookUp(name, hash, key));
     },
-    sending: async (principal) => (await accounts.of(principal)) ?? { kind: "revoked" },
+    sending(principal) {
+      const account = accounts.of(principal);
+      return account instanceof Promise ? account.then((found) => found ?? REVOKED) : (account ?? REVOKED);
+    },
     async key(token) {
       const hash = keyring.hash(token);
       if (sameBytes(hash, operatorHash) && operatorKey !== "") return { kind: "operator", via: "key" };

@@ -11,7 +11,7 @@ import type { CredentialId, MasterId, SubaccountId } from "../platform/ids.ts";
 import type { AccountChanges } from "./changes.ts";
 import { selectSubaccounts, statesOf, subaccountOf } from "./find.ts";
 import type { SubaccountPrincipal } from "./principal.ts";
-import { createRecent } from "./recent.ts";
+import { createRecent, type Soon } from "./recent.ts";
 import { type ShownState, type StateFacts, shownState } from "./states.ts";
 
 export type SendingAccount = Readonly<{
@@ -36,7 +36,7 @@ export type Inactive = Readonly<{
 
 export type SendingAccounts = Readonly<{
   /** Of the principal that authenticated, at this moment. Undefined: no such account, or its credential is revoked. */
-  of(principal: SubaccountPrincipal): Promise<SendingAccount | Inactive | undefined>;
+  of(principal: SubaccountPrincipal): Soon<SendingAccount | Inactive | undefined>;
 }>;
 
 type Facts = Readonly<{
@@ -58,15 +58,19 @@ export function createSendingAccounts(
     concerns: (change, { masterId }, key) =>
       change.kind === "master" ? change.id === masterId : "id" in change && key.split(" ").includes(change.id),
   });
+  const now = (facts: Facts | undefined, principal: SubaccountPrincipal): SendingAccount | Inactive | undefined => {
+    if (facts === undefined || facts.masterId !== principal.masterId) return undefined;
+    const state = shownState(clock.now(), ...facts.states);
+    if (state !== "active") return { kind: "inactive", state, publicMessage: facts.publicMessage };
+    const { masterId, calendar, senderPolicy, own } = facts;
+    const { subaccountId, credentialId = null } = principal;
+    return { kind: "sending", principal, masterId, subaccountId, credentialId, calendar, senderPolicy, own };
+  };
   return {
-    async of(principal) {
-      const facts = await recent.get(`${principal.subaccountId} ${principal.credentialId ?? ""}`);
-      if (facts === undefined || facts.masterId !== principal.masterId) return undefined;
-      const state = shownState(clock.now(), ...facts.states);
-      if (state !== "active") return { kind: "inactive", state, publicMessage: facts.publicMessage };
-      const { masterId, calendar, senderPolicy, own } = facts;
-      const { subaccountId, credentialId = null } = principal;
-      return { kind: "sending", principal, masterId, subaccountId, credentialId, calendar, senderPolicy, own };
+    of(principal) {
+      const key = `${principal.subaccountId} ${principal.credentialId ?? ""}`;
+      const known = recent.peek(key);
+      return known === undefined ? recent.load(key).then((facts) => now(facts, principal)) : now(known, principal);
     },
   };
 }

@@ -6,7 +6,7 @@
  */
 import { sql } from "kysely";
 import type { AccountChanges } from "../accounts/changes.ts";
-import { createRecent } from "../accounts/recent.ts";
+import { createRecent, type Soon } from "../accounts/recent.ts";
 import type { SendingAccount } from "../accounts/sending.ts";
 import type { Db } from "../platform/database.ts";
 
@@ -15,7 +15,7 @@ export type Sender = Pick<SendingAccount, "masterId" | "subaccountId" | "own" | 
 
 export type SenderDomains = Readonly<{
   /** @param domain lower-case A-labels, or an address literal in brackets */
-  allowed(account: Sender, domain: string): Promise<boolean>;
+  allowed(account: Sender, domain: string): Soon<boolean>;
 }>;
 
 type Holder = "this" | "other" | "nobody";
@@ -28,10 +28,12 @@ export function createSenderDomains(options: Readonly<{ db: Db; changes: Account
     concerns: (change, _, key) => change.kind === "domain" && isUnder(key.slice(key.lastIndexOf(" ") + 1), change.name),
   });
   return {
-    async allowed({ masterId, subaccountId, own, senderPolicy }, domain) {
+    allowed({ masterId, subaccountId, own, senderPolicy }, domain) {
       if (domain.includes(" ")) return false;
-      const holder = await recent.get(`${masterId} ${subaccountId} ${own} ${domain}`);
-      return holder === "this" || (holder === "nobody" && senderPolicy === "any");
+      const key = `${masterId} ${subaccountId} ${own} ${domain}`;
+      const may = (holder: Holder | undefined) => holder === "this" || (holder === "nobody" && senderPolicy === "any");
+      const known = recent.peek(key);
+      return known === undefined ? recent.load(key).then(may) : may(known);
     },
   };
 }

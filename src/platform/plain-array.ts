@@ -15,3 +15,16 @@ export function plainArray(elements: readonly PlainElement[]): string {
   }
   return `${text}}`;
 }
+
+/** The same for any text; null is NULL. */
+export function textArray(elements: readonly (string | null)[]): string {
+  let text = "{";
+  for (const [i, element] of elements.entries()) {
+    if (i > 0) text += ",";
+    text += element === null ? "NULL" : `"${SPECIAL.test(element) ? element.replace(SPECIALS, "\\$&") : element}"`;
+  }
+  return `${text}}`;
+}
+
+const SPECIAL = /["\\]/;
+const SPECIALS = /["\\]/g;

@@ -3,7 +3,7 @@
  * server cuts. One bytea parameter is the fastest way in; arrays of bytea would be sent as text.
  */
 import type { AccountId } from "../platform/ids.ts";
-import { type PlainElement, plainArray } from "../platform/plain-array.ts";
+import { type PlainElement, plainArray, textArray } from "../platform/plain-array.ts";
 import type { Submission } from "./message.ts";
 
 /** The usage rows a batch needs, in the one order in which everybody locks them. */
@@ -46,7 +46,7 @@ export function encodeBatch(
   const keys = usageKeys(messages);
   const index = new Map([...keys.keys()].map((key, i) => [key, i + 1]));
   const place = (accountId: AccountId, start: Date) => index.get(keyOf(accountId, start));
-  const column = <T>(of: (message: Submission) => T): T[] => messages.map(of);
+  const text = (of: (message: Submission) => string | null): string => textArray(messages.map(of));
   const plain = (of: (message: Submission) => PlainElement): string => plainArray(messages.map(of));
   const lengths = messages.map((m) => m.partZero.reduce((sum, bytes) => sum + bytes.length, 0));
   let offset = 1;
@@ -66,13 +66,13 @@ export function encodeBatch(
       plain((m) => place(m.masterId, m.period.start)),
       plain((m) => m.units),
       plain((m) => m.credentialId),
-      column((m) => m.sender),
+      text((m) => m.sender),
       plain((m) => m.sizeBytes),
       plain((m) => m.bodyParts),
-      column((m) => m.headerFrom),
-      column((m) => m.headerMessageId),
-      column((m) => m.subject),
-      column((m) => m.envelopeId),
+      text((m) => m.headerFrom),
+      text((m) => m.headerMessageId),
+      text((m) => m.subject),
+      text((m) => m.envelopeId),
       plain((m) => m.ret),
       plain((m) => m.eightBit),
       plain((m) => m.smtpUtf8),
@@ -82,9 +82,9 @@ export function encodeBatch(
       Buffer.concat(messages.flatMap((m) => m.partZero)),
       plainArray(recipients.map((r) => r.m)),
       plainArray(recipients.map((r) => r.n)),
-      recipients.map((r) => r.address),
-      recipients.map((r) => r.originalRecipient),
-      recipients.map((r) => r.notify),
+      textArray(recipients.map((r) => r.address)),
+      textArray(recipients.map((r) => r.originalRecipient)),
+      textArray(recipients.map((r) => r.notify)),
       holder.owner,
       holder.leaseMs / 1000,
       holder.lifetimeMs / 1000,

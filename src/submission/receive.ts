@@ -199,6 +199,7 @@ function faultRefusal({ about, reply }: ContentFault): Refusal {
 
 /** Every domain that From and Sender claim. That of the envelope is checked already. */
 async function claimsAllowed(head: Head, { account, sender }: Transaction, deps: ReceiveDeps): Promise<boolean> {
+  if (head.sender.length === 0 && head.from.length === 1 && head.from[0] === sender) return true;
   const checked = new Set([sender === "" ? "" : domainOf(sender)]);
   for (const address of [...head.from, ...head.sender]) {
     const domain = domainOf(address);

@@ -78,7 +78,7 @@ test("once it has logged in, neither the next log-in nor any message asks the da
   await heard(async () => {
     expect(await process.counted(() => process.smtp(shop.username, shop.password, "192.0.2.250"))).toBe(0);
   });
-  expect(await process.counted(() => process.sending(answer.principal))).toBe(0);
+  expect(await process.counted(async () => process.sending(answer.principal))).toBe(0);
 });
 
 test("an unknown name, a known one and one in memory cost the same when they are denied", async () => {
