@@ -28,22 +28,26 @@ export type DatabaseOptions = Readonly<{
 const INT8 = 20;
 const NUMERIC = 1700;
 const INT8_ARRAY = 1016;
+const INT4_ARRAY = 1007;
+const BOOL_ARRAY = 1000;
 
 const types = {
   getTypeParser(oid: number, format?: "text" | "binary"): (value: string) => unknown {
     if (oid === INT8 || oid === NUMERIC) return Number;
-    if (oid === INT8_ARRAY) return parseNumbers;
+    if (oid === INT8_ARRAY || oid === INT4_ARRAY) return (text) => parsePlain(text, Number);
+    if (oid === BOOL_ARRAY) return (text) => parsePlain(text, isTrue);
     return pg.types.getTypeParser(oid, format as "text");
   },
 } as pg.CustomTypesConfig;
 
-function parseNumbers(text: string): (number | null)[] {
+/** Of one dimension, without quotes. The driver's own parser goes character by character: verdicts of each batch are such. */
+function parsePlain<T>(text: string, parse: (item: string) => T): (T | null)[] {
   if (text === "{}") return [];
-  return text
-    .slice(1, -1)
-    .split(",")
-    .map((item) => (item === "NULL" ? null : Number(item)));
+  const items = text.slice(1, -1).split(",");
+  return items.map((item) => (item === "NULL" ? null : parse(item)));
 }
+
+const isTrue = (item: string) => item === "t";
 
 /** Settings of every connection, as a startup option: no round trip. */
 function settings(options: DatabaseOptions): string {

@@ -16,7 +16,7 @@ test("each connection bounds its waits and keeps its commits", async () => {
 
 test("counts arrive as numbers, instants as dates, documents as values", async () => {
   const { rows } = await database.pool.query(
-    `select 9007199254740991::int8 as big, 2.5::numeric(6,2) as factor, '{1,null,3}'::int8[] as list, '{}'::int8[] as none,
+    `select 9007199254740991::int8 as big, 2.5::numeric(6,2) as factor, '{1,null,3}'::int8[] as list, '{}'::int8[] as none, '{1,-2,null}'::int4[] as small, '{t,f,null}'::bool[] as truths,
             '2026-11-01T00:00:00Z'::timestamptz as at, '[1]'::jsonb as document`,
   );
   expect(rows).toEqual([
@@ -24,6 +24,8 @@ test("counts arrive as numbers, instants as dates, documents as values", async (
       big: 9_007_199_254_740_991,
       factor: 2.5,
       list: [1, null, 3],
+      small: [1, -2, null],
+      truths: [true, false, null],
       none: [],
       at: new Date("2026-11-01T00:00:00Z"),
       document: [1],
