@@ -51,6 +51,7 @@ export function connectionOf(session: SMTPServerSession): Connection {
 const OWN_STATUS = /^[245]\.\d{1,3}\.\d{1,3} /;
 const CLOSING = 421; // commands are not read any more, but that something came says that the 250 was
 const TLS_NEXT = 220; // the answer to STARTTLS must be out before the socket is wrapped
+const GO_ON = 354;
 const NEEDS_TLS = new Set(["AUTH", "MAIL", "RCPT", "DATA"]);
 /** A client that is gone answers the 250 with a reset within a round trip; later ones end an idle connection. */
 const UNHEARD_MS = 30_000;
@@ -205,10 +206,10 @@ export class Connection extends SMTPConnection implements Session {
   /** A reply of ours has its enhanced status code in its text; those of the library get one from the library. */
   override send(code: number, data?: string | string[] | null, context?: string | false): void {
     const own = typeof data === "string" && OWN_STATUS.test(data);
-    const line = own && code === 250 ? `250 ${data}` : positiveLine[context || ""];
+    const line = (own && code === 250) || code === GO_ON ? `${code} ${data}` : positiveLine[context || ""];
     this.phaseSinceMs = performance.now();
-    this.#joinWrites();
-    if (line !== undefined && this._socket.readyState === "open") this._socket.write(`${line}\r\n`);
+    if (!(this._parser && (this._parser as Parser).alone)) this.#joinWrites();
+    if (line !== undefined && this._socket.readyState === "open") this._socket.write(`${line}\r\n`, "latin1");
     else super.send(code, this.#shown(data), own ? false : context);
     if (code === TLS_NEXT) this._socket.uncork();
     if (code === CLOSING) this._socket.once("data", () => this.#heard());

@@ -17,6 +17,8 @@ const DOT = 0x2e;
 const NOTHING: Buffer = Buffer.alloc(0);
 
 export class Parser extends SMTPStream {
+  /** The last command came by itself: no other's reply can go out with its own. */
+  alone = false;
   #held = NOTHING; // a dot at the beginning of a line, and CR: what they are is known with the next bytes
   /** The two bytes before what comes next. A message begins as if behind a line end. */
   #last: [number, number] = [CR, LF];
@@ -28,7 +30,12 @@ export class Parser extends SMTPStream {
   };
 
   override _write(chunk: Buffer, encoding: BufferEncoding | "buffer", next: Callback): void {
-    if (this._dataMode || this._remainder !== "" || this.isClosed || !isOneLine(chunk, this._maxCommandLength)) {
+    if (this._dataMode && !this.isClosed) {
+      this._feedDataStream(chunk, next);
+      return;
+    }
+    this.alone = this._remainder === "" && !this.isClosed && isOneLine(chunk, this._maxCommandLength);
+    if (!this.alone) {
       super._write(chunk, encoding, next);
       return;
     }
