@@ -2,6 +2,7 @@
  * One accept call: one statement, one transaction, one round trip. What it means when it fails is told apart here.
  */
 import type { Pool } from "pg";
+import { queryWithBytes } from "../platform/bytes-query.ts";
 import type { Log } from "../platform/log.ts";
 import type { Metrics } from "../platform/metrics.ts";
 import { ACCEPT, type Batch, type UsageKey } from "./batch.ts";
@@ -51,7 +52,7 @@ export async function callAccept(
   const sentAtMs = performance.now();
   let broken: Error | undefined;
   try {
-    const { rows } = await client.query<Verdicts>({ ...ACCEPT, values: batch.values as unknown[] });
+    const { rows } = await queryWithBytes<Verdicts>(client, { ...ACCEPT, values: batch.values, pieces: batch.bodies });
     metrics.commitSeconds.observe((performance.now() - sentAtMs) / 1000);
     metrics.batchMessages.observe(messages);
     return { kind: "decided", verdicts: rows[0] as Verdicts, keys: batch.keys, sentAtMs };

@@ -1,6 +1,7 @@
 /**
  * A batch as the parameters of `accept_batch` (migrations/0006): columns side by side, all bodies in one bytea that the
- * server cuts. One bytea parameter is the fastest way in; arrays of bytea would be sent as text.
+ * server cuts. One bytea parameter is the fastest way in; arrays of bytea would be sent as text. It is the last one, and goes
+ * to the server in the pieces in which it came (platform/bytes-query).
  */
 import type { AccountId } from "../platform/ids.ts";
 import { type PlainElement, plainArray, textArray } from "../platform/plain-array.ts";
@@ -9,14 +10,15 @@ import type { Submission } from "./message.ts";
 /** The usage rows a batch needs, in the one order in which everybody locks them. */
 export type UsageKey = Readonly<{ accountId: AccountId; start: Date; end: Date }>;
 
-export type Batch = Readonly<{ keys: readonly UsageKey[]; values: readonly unknown[] }>;
+/** `bodies`: the last parameter, in pieces. */
+export type Batch = Readonly<{ keys: readonly UsageKey[]; values: readonly unknown[]; bodies: readonly Uint8Array[] }>;
 
 export const ACCEPT = {
   name: "accept_batch",
   text: `select * from accept_batch($1::uuid[], $2::timestamptz[], $3::uuid[], $4::int[], $5::int[], $6::int[], $7::uuid[], $8::text[],
     $9::int[], $10::int[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::boolean[], $17::boolean[], $18::boolean[],
-    $19::int[], $20::int[], $21::bytea, $22::int[], $23::int[], $24::text[], $25::text[], $26::text[], $27::int,
-    make_interval(secs => $28::float8), make_interval(secs => $29::float8))`,
+    $19::int[], $20::int[], $29::bytea, $21::int[], $22::int[], $23::text[], $24::text[], $25::text[], $26::int,
+    make_interval(secs => $27::float8), make_interval(secs => $28::float8))`,
 } as const;
 
 const keyOf = (accountId: AccountId, start: Date) => `${accountId} ${start.getTime()}`;
@@ -79,7 +81,6 @@ export function encodeBatch(
       plainArray(lease),
       plainArray(offsets),
       plainArray(lengths),
-      Buffer.concat(messages.flatMap((m) => m.partZero)),
       plainArray(recipients.map((r) => r.m)),
       plainArray(recipients.map((r) => r.n)),
       textArray(recipients.map((r) => r.address)),
@@ -89,5 +90,6 @@ export function encodeBatch(
       holder.leaseMs / 1000,
       holder.lifetimeMs / 1000,
     ],
+    bodies: messages.flatMap((m) => m.partZero),
   };
 }

@@ -56,7 +56,7 @@ class StoredParts implements Parts {
   }
 
   async flush(): Promise<void> {
-    while (this.full) await this.#write(this.#ahead.take(PART_BYTES));
+    while (this.full) await this.#write(PART_BYTES);
   }
 
   async end(): Promise<Stored> {
@@ -76,13 +76,16 @@ class StoredParts implements Parts {
 
   async #writeRest(): Promise<void> {
     await this.flush();
-    if (this.#ahead.bytes > 0) await this.#write(this.#ahead.take(this.#ahead.bytes));
+    if (this.#ahead.bytes > 0) await this.#write(this.#ahead.bytes);
   }
 
-  async #write(part: Buffer): Promise<void> {
-    this.#writing = part.length;
+  /** The slabs go to the server as they are. Those of a write that failed may still be on their way, and are not used again. */
+  async #write(bytes: number): Promise<void> {
+    const { pieces, giveBack } = this.#ahead.take(bytes);
+    this.#writing = bytes;
     try {
-      await this.#stage?.write(part);
+      await this.#stage?.write(pieces);
+      giveBack();
     } finally {
       this.#writing = 0;
     }

@@ -28,12 +28,15 @@ export function createSlabs(): Slabs {
 export interface Filled {
   push(piece: Buffer): void;
   /** Takes the first bytes out: whole slabs' worth of them, or all. */
-  take(bytes: number): Buffer;
+  take(bytes: number): Taken;
   drop(): void;
   readonly bytes: number;
   /** What its slabs take. */
   readonly heldBytes: number;
 }
+
+/** `giveBack`: nobody reads the pieces any more. Not to be called when that is not sure. */
+export type Taken = Readonly<{ pieces: readonly Buffer[]; giveBack(): void }>;
 
 export function createFilled(slabs: Slabs): Filled {
   return new FilledSlabs(slabs);
@@ -58,12 +61,15 @@ class FilledSlabs implements Filled {
     }
   }
 
-  take(bytes: number): Buffer {
-    const emptied = this.#slabs.splice(0, Math.ceil(bytes / SLAB_BYTES));
-    const taken = Buffer.concat(emptied, bytes);
+  take(bytes: number): Taken {
+    const slabs = this.#slabs.splice(0, Math.ceil(bytes / SLAB_BYTES));
     this.bytes -= bytes;
-    for (const slab of emptied) this.#pool.give(slab);
-    return taken;
+    return {
+      pieces: slabs.map((slab, i) => slab.subarray(0, bytes - i * SLAB_BYTES)),
+      giveBack: () => {
+        for (const slab of slabs) this.#pool.give(slab);
+      },
+    };
   }
 
   drop(): void {

@@ -162,8 +162,8 @@ test("a large body is read back as it was written ahead", async () => {
     { bodyParts: 3, sizeBytes: 3_000_000 },
   );
   const stage = createStage(database.pool, message.id);
-  await stage.write(Buffer.alloc(1_000_000, "a"));
-  await stage.write(Buffer.alloc(1_000_000, "b"));
+  await stage.write([Buffer.alloc(1_000_000, "a")]);
+  await stage.write([Buffer.alloc(1_000_000, "b")]);
   await testAcceptor(database).accept(message);
   const parts = [];
   for await (const part of readBody(database.pool, message.id, 3)) parts.push(String.fromCharCode(part[0] as number));

@@ -1,4 +1,4 @@
-import type { Pool, QueryConfig } from "pg";
+import type { Pool, Submittable } from "pg";
 import { expect, test } from "vitest";
 import { freshClient } from "../../src/platform/database.ts";
 import { fence } from "../../src/spool/fence.ts";
@@ -13,6 +13,9 @@ async function account() {
   const { masterId } = await seedMaster(database);
   return { masterId, subaccountId: await seedSubaccount(database, masterId) };
 }
+
+/** A statement with its callback, as the driver keeps it. */
+type Called = Submittable & { callback(error: Error | null, result?: unknown): void };
 
 test("the fence finds what was committed, and voids what was not", async () => {
   const who = await account();
@@ -42,9 +45,10 @@ test("the reply of the commit is cut off: the fence answers what is true, and no
     query: database.pool.query.bind(database.pool),
     connect: async () => {
       const client = await database.pool.connect();
-      const query = async (config: QueryConfig) => {
-        await client.query(config);
-        throw new Error("Connection terminated unexpectedly");
+      const query = (statement: Called) => {
+        const { callback } = statement;
+        statement.callback = (error) => callback(error ?? new Error("Connection terminated unexpectedly"));
+        client.query(statement);
       };
       return { query, release: () => client.release() };
     },
@@ -72,8 +76,11 @@ test("an error in another language is still an error: nothing was stored, and on
     query: database.pool.query.bind(database.pool),
     connect: async () => {
       const client = await database.pool.connect();
-      const query = (config: QueryConfig) =>
-        client.query(config).catch((error) => Promise.reject(Object.assign(error, { severity: "FEHLER" })));
+      const query = (statement: Called) => {
+        const { callback } = statement;
+        statement.callback = (error, result) => callback(error && Object.assign(error, { severity: "FEHLER" }), result);
+        client.query(statement);
+      };
       return { query, release: () => client.release() };
     },
   } as unknown as Pool;

@@ -104,7 +104,7 @@ test("a message that was written ahead is compared part by part", async () => {
     const [zero] = one.submission.partZero as [Buffer];
     const stage = createStage(pool, one.submission.id);
     const rest = Buffer.concat([zero.subarray(PART_ZERO_BYTES), Buffer.from(`more ${last}`)]);
-    await stage.write(rest);
+    await stage.write([rest]);
     const sizeBytes = PART_ZERO_BYTES + rest.length;
     const partZero = [zero.subarray(0, 5), zero.subarray(5, PART_ZERO_BYTES)]; // our header in pieces, too
     return { ...one, submission: { ...one.submission, partZero, bodyParts: 2, sizeBytes } };

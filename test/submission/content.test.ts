@@ -4,7 +4,7 @@ import { PART_BYTES, PART_ZERO_BYTES } from "../../src/spool/message.ts";
 import { type Content, createContent, MAX_HEADER_BYTES, type Received } from "../../src/submission/content.ts";
 import { createHeaderSection } from "../../src/submission/header-section.ts";
 import { createPieces } from "../../src/submission/pieces.ts";
-import { createFilled, createSlabs, SLAB_BYTES, type Slabs } from "../../src/submission/slabs.ts";
+import { createFilled, createSlabs, type Filled, SLAB_BYTES, type Slabs } from "../../src/submission/slabs.ts";
 
 const slabs = createSlabs();
 const ADDED = Buffer.from("Received: by test\r\n");
@@ -16,7 +16,7 @@ function playStage() {
     get parts() {
       return written.length;
     },
-    write: async (bytes: Uint8Array) => void written.push(Buffer.from(bytes)),
+    write: async (pieces: readonly Uint8Array[]) => void written.push(Buffer.concat(pieces)),
     discard: async () => void written.splice(0),
   };
 }
@@ -212,6 +212,13 @@ describe("slabs", () => {
     maxLength: 8,
   });
 
+  const takenFrom = (filled: Filled, bytes: number) => {
+    const { pieces, giveBack } = filled.take(bytes);
+    const taken = Buffer.concat(pieces);
+    giveBack();
+    return taken;
+  };
+
   /** Two that fill slabs of one pool in turn: each gets its own bytes back. */
   const apart = (shared: Slabs) =>
     fc.property(sizes, sizes, (mine, theirs) => {
@@ -223,11 +230,11 @@ describe("slabs", () => {
         sent += mine[n] ?? 0;
         other.push(numbered(theirs[n] ?? 0, 100 + sentByOther));
         sentByOther += theirs[n] ?? 0;
-        if (ours.bytes >= 2 * SLAB_BYTES) got.push(ours.take(2 * SLAB_BYTES));
+        if (ours.bytes >= 2 * SLAB_BYTES) got.push(takenFrom(ours, 2 * SLAB_BYTES));
       }
-      got.push(ours.take(ours.bytes));
+      got.push(takenFrom(ours, ours.bytes));
       expect(Buffer.concat(got).equals(numbered(sent, 0))).toBe(true);
-      expect(other.take(other.bytes).equals(numbered(sentByOther, 100))).toBe(true);
+      expect(takenFrom(other, other.bytes).equals(numbered(sentByOther, 100))).toBe(true);
       expect([ours.bytes, ours.heldBytes, other.heldBytes]).toEqual([0, 0, 0]);
     });
 
@@ -238,6 +245,18 @@ describe("slabs", () => {
   test("control: a pool that hands out a slab that is in use is found", () => {
     const slab = Buffer.alloc(SLAB_BYTES);
     expect(fc.check(apart({ take: () => slab, give() {} }), { numRuns: 50 }).failed).toBe(true);
+  });
+
+  test("of a part that is still on its way are not used again before it is given back", () => {
+    const pool = createSlabs();
+    const filled = createFilled(pool);
+    filled.push(Buffer.alloc(SLAB_BYTES, "a"));
+    const { pieces, giveBack } = filled.take(SLAB_BYTES);
+    expect(pool.take()).not.toBe(pieces[0]?.buffer);
+    filled.push(Buffer.alloc(SLAB_BYTES, "b"));
+    expect(pieces[0]?.equals(Buffer.alloc(SLAB_BYTES, "a"))).toBe(true);
+    giveBack();
+    expect(pool.take().buffer).toBe(pieces[0]?.buffer);
   });
 
   test("are used again", () => {

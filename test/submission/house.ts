@@ -185,9 +185,9 @@ function rooms(world: World, kept: Kept) {
         get parts() {
           return parts.length;
         },
-        async write(bytes: Uint8Array) {
+        async write(pieces: readonly Uint8Array[]) {
           failing("stage");
-          parts.push(Buffer.from(bytes));
+          parts.push(Buffer.concat(pieces));
           kept.staged.set(id, parts);
         },
         async discard() {
