@@ -3,6 +3,7 @@
  * some reader takes for a line end, or a terminal for a command, is escaped.
  */
 import { type DestinationStream, destination, type Logger, pino } from "pino";
+import { isoInstant } from "./instant.ts";
 
 export type Log = Logger;
 
@@ -36,7 +37,7 @@ export function createLog(level: string, stream: NodeJS.WritableStream | number 
       level,
       base: null,
       messageKey: "message",
-      timestamp: () => `,"time":"${isoNow()}"`,
+      timestamp: () => `,"time":"${isoInstant(Date.now())}"`,
       formatters: { level: (label) => ({ level: label }) },
       redact: { paths: [...secretNames], censor: CENSORED }, // what a child logger holds
       hooks: {
@@ -63,7 +64,7 @@ function plainLine(log: Bound, event: unknown, level: number): string | undefine
   if (typeof event !== "object" || event === null || !isFlat(event)) return undefined;
   const text = JSON.stringify(event);
   if (text === "{}" || mayHide(text)) return undefined;
-  const head = `{"level":"${pino.levels.labels[level]}","time":"${isoNow()}"${log[pino.symbols.chindingsSym]},`;
+  const head = `{"level":"${pino.levels.labels[level]}","time":"${isoInstant(Date.now())}"${log[pino.symbols.chindingsSym]},`;
   return escapeUnsafe(`${head}${text.slice(1)}\n`);
 }
 
@@ -88,20 +89,6 @@ function isHarmless(name: string): boolean {
   if (secretNames.has(name.toLowerCase())) return false;
   if (harmlessNames.size < MAX_NAMES) harmlessNames.add(name);
   return true;
-}
-
-let second = Number.NaN;
-let secondText = "";
-
-/** ISO 8601 in UTC: within a second only its last digits change. */
-function isoNow(): string {
-  const now = Date.now();
-  const ms = now % 1000;
-  if (now - ms !== second) {
-    second = now - ms;
-    secondText = new Date(second).toISOString().slice(0, -4);
-  }
-  return `${secondText}${ms < 10 ? "00" : ms < 100 ? "0" : ""}${ms}Z`;
 }
 
 /** What JSON leaves as it is: DEL and C1, line and paragraph separators, marks that turn the direction of writing. */
