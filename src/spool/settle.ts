@@ -12,10 +12,15 @@ import { plainArray } from "../platform/plain-array.ts";
 import { enqueue } from "./enqueue.ts";
 import type { Outgoing, Result, Task } from "./message.ts";
 
+/**
+ * The JSON of attempts and events comes as lines, which JSON never breaks: as elements of an array each of its many quotes
+ * would have to be escaped.
+ */
 const SETTLE = {
   name: "settle_batch",
   text: `select held from settle_batch($1::int, $2::uuid[], $3::int[], $4::timestamptz[], $5::text[], $6::uuid[], $7::uuid[],
-    $8::int[], $9::int[], $10::text[], $11::text[], $12::uuid[], $13::text[])`,
+    $8::int[], $9::int[], $10::text[], string_to_array($11::text, E'\\n'), $12::uuid[],
+    string_to_array($13::text, E'\\n', 'null'))`,
 };
 
 /** Which results were still held, in their order. The others were left alone: someone else has the message now. */
@@ -77,7 +82,7 @@ function recipientArrays(results: readonly Result[], clock: Clock) {
   const states: string[] = [];
   const attempts: string[] = [];
   const eventIds: (EventId | null)[] = [];
-  const events: (string | null)[] = [];
+  const events: string[] = [];
   for (const [i, { task, recipients }] of results.entries()) {
     const told = task.kind === "submitted";
     for (const { n, state, attempt } of recipients) {
@@ -87,10 +92,17 @@ function recipientArrays(results: readonly Result[], clock: Clock) {
       const shown = JSON.stringify(attempt);
       attempts.push(shown);
       eventIds.push(told ? newId<EventId>(clock) : null);
-      events.push(told ? withRecipient(shown, addressOf(task, n)) : null);
+      events.push(told ? withRecipient(shown, addressOf(task, n)) : "null");
     }
   }
-  return [plainArray(of), plainArray(numbers), plainArray(states), attempts, plainArray(eventIds), events];
+  return [
+    plainArray(of),
+    plainArray(numbers),
+    plainArray(states),
+    attempts.join("\n"),
+    plainArray(eventIds),
+    events.join("\n"),
+  ];
 }
 
 /** The attempt's JSON with one field more: to make it anew would cost as much again. */
