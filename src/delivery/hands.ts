@@ -92,9 +92,12 @@ export class Hands implements Disposable {
     verdicts: readonly Verdict[],
     peer: Peer | null,
   ): void {
-    for (const [i, recipient] of recipients.entries()) {
-      const verdict = verdicts[i] ?? untried;
-      held.findings.push({ recipient, verdict, remote: peer?.host ?? null, dsn: peer?.dsn ?? false });
+    const remote = peer?.host ?? null;
+    const dsn = peer?.dsn ?? false;
+    let i = 0;
+    for (const recipient of recipients) {
+      held.findings.push({ recipient, verdict: verdicts[i] ?? untried, remote, dsn });
+      i += 1;
     }
     held.open -= recipients.length;
     if (held.open === 0) this.#complete(held);

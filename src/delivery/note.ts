@@ -17,32 +17,43 @@ export type DeliveryMetrics = Pick<
 >;
 
 export function noteResult({ task, recipients, dueAt }: Result, metrics: DeliveryMetrics, log: Log): void {
+  const [first] = recipients;
+  if (first === undefined) return;
   const count = { delivered: 0, deferred: 0, bounced: 0 };
-  for (const { state } of recipients) count[state] += 1;
-  if (count.delivered > 0) metrics.delivered.inc(count.delivered);
-  if (count.deferred > 0) metrics.deferred.inc(count.deferred);
-  if (count.bounced > 0) metrics.bounced.inc(count.bounced);
-  if (recipients.some(({ attempt }) => attempt.indeterminate)) metrics.indeterminate.inc();
+  let shown = first;
+  let doubtful = false;
+  for (const recipient of recipients) {
+    count[recipient.state] += 1;
+    if (gravity[recipient.state] > gravity[shown.state]) shown = recipient;
+    if (recipient.attempt.indeterminate) doubtful = true;
+  }
+  const { delivered, deferred, bounced } = count;
+  if (delivered > 0) metrics.delivered.inc(delivered);
+  if (deferred > 0) metrics.deferred.inc(deferred);
+  if (bounced > 0) metrics.bounced.inc(bounced);
+  if (doubtful) metrics.indeterminate.inc();
   if (!log.isLevelEnabled("info")) return;
-  const worst =
-    recipients.find(({ state }) => state === "bounced") ?? recipients.find(({ state }) => state === "deferred");
-  const shown = worst ?? recipients[0];
-  if (shown === undefined) return;
   const { route, remote, code, enhanced, reply, indeterminate } = shown.attempt;
   log.info({
-    event: `message.${shown.state}`,
+    event: noted[shown.state],
     message_id: formatId("msg", task.id),
     subaccount_id: formatId("sub", task.subaccountId),
     master_id: formatId("mas", task.masterId),
     kind: task.kind,
     attempt: task.attempt,
-    ...count,
+    delivered,
+    deferred,
+    bounced,
     route,
     remote,
     code,
     enhanced,
     reply,
-    ...(indeterminate && { indeterminate }),
-    ...(dueAt !== null && { due_at: dueAt.toISOString() }),
+    indeterminate,
+    due_at: dueAt?.toISOString(),
   });
 }
+
+const noted = { delivered: "message.delivered", deferred: "message.deferred", bounced: "message.bounced" };
+/** The line shows the worst that happened. */
+const gravity = { delivered: 0, deferred: 1, bounced: 2 };

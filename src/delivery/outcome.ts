@@ -86,6 +86,7 @@ export function parseReply(raw: string): Reply {
  * with no digit, so that nobody reads a yes or a no into it.
  */
 export function legible(raw: string): string {
+  if (hasCode(raw) && raw.charCodeAt(3) === BLANK && !raw.includes("\n")) return raw;
   const code = /^[2-5]\d\d(?!\w)/.exec(raw)?.[0];
   if (code === undefined) return `unclear: ${raw}`;
   if (!raw.includes("\n")) return raw;
@@ -93,6 +94,16 @@ export function legible(raw: string): string {
   const contradicts = (line: string) => /^\d{3}(?!\w)/.test(line) && !line.startsWith(code);
   return raw.split("\n").some(contradicts) ? `unclear: ${raw}` : raw;
 }
+
+const [ZERO, NINE, BLANK] = [0x30, 0x39, 0x20];
+
+/** Whether it begins with three digits as a reply's code has them; each reply is asked, so by no pattern. */
+function hasCode(raw: string): boolean {
+  const first = raw.charCodeAt(0) - ZERO;
+  return first >= 2 && first <= 5 && isDigit(raw.charCodeAt(1)) && isDigit(raw.charCodeAt(2));
+}
+
+const isDigit = (code: number) => code >= ZERO && code <= NINE;
 
 export function outOfStepText(reply: string): string {
   return `Replies do not fit the commands: ${reply}`;

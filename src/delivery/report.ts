@@ -3,6 +3,7 @@
  *
  * Invariant: every finding becomes one recipient of the result, save the untried; a deferral at or after the expiry is final.
  */
+import { isoInstant } from "../platform/instant.ts";
 import type { Attempt, Result, Task } from "../spool/message.ts";
 import { nextAttemptAt } from "./backoff.ts";
 import type { DsnRecipient } from "./dsn.ts";
@@ -25,37 +26,36 @@ export type Conclusion = Readonly<{
 /** Undefined: nothing was tried. */
 export function conclude(held: Held, { now, scheduleMs, jitter }: Circumstances): Conclusion | undefined {
   const { task, findings, delayMs, route } = held;
-  const tried = findings.filter(({ verdict }) => verdict.kind !== "untried");
-  if (tried.length === 0) return undefined;
   const next = nextAttemptAt({ attempt: task.attempt, scheduleMs, now, expiresAt: task.expiresAt, jitter });
-  const recipients = tried.map((finding) => recipientResult(finding, route, now, next === null));
-  const deferred = recipients.some(({ state }) => state === "deferred");
-  const untried = tried.length < findings.length;
+  const at = isoInstant(now.getTime());
+  const recipients: RecipientResult[] = [];
+  const report: DsnRecipient[] = [];
+  let deferred = false;
+  let indeterminate = false;
+  for (const finding of findings) {
+    if (finding.verdict.kind === "untried") continue;
+    const result = recipientResult(finding, route, at, next === null);
+    recipients.push(result);
+    if (result.state === "deferred") deferred = true;
+    if (finding.verdict.indeterminate) indeterminate = true;
+    const told = reportOn(task, finding, result.attempt);
+    if (told !== undefined) report.push(told);
+  }
+  if (recipients.length === 0) return undefined;
+  const untried = recipients.length < findings.length;
   const dueAt = deferred ? next : untried ? new Date(now.getTime() + delayMs) : null;
-  const indeterminate = tried.some(({ verdict }) => verdict.indeterminate);
-  return {
-    result: { task, recipients, dueAt, route: indeterminate ? route : null },
-    report: tried.flatMap((finding, i) => reportOn(task, finding, recipients[i]?.attempt as Attempt)),
-  };
+  return { result: { task, recipients, dueAt, route: indeterminate ? route : null }, report };
 }
 
-function recipientResult({ recipient, verdict, remote }: Finding, route: string, now: Date, expired: boolean) {
-  const { code, enhanced, text, indeterminate } = verdict;
+type RecipientResult = Result["recipients"][number];
+
+function recipientResult(finding: Finding, route: string, at: string, expired: boolean): RecipientResult {
+  const { recipient, verdict, remote } = finding;
+  const { code, enhanced, text } = verdict;
   const final = verdict.kind === "deferred" && expired;
-  const state = final ? ("bounced" as const) : stateOf(verdict);
-  const outcome = final ? ("expired" as const) : state;
-  const at = now.toISOString();
-  const attempt: Attempt = {
-    at,
-    outcome,
-    route,
-    remote,
-    code,
-    enhanced,
-    reply: text,
-    ...(indeterminate && { indeterminate }),
-  };
-  return { n: recipient.n, state, attempt };
+  const state = final ? "bounced" : stateOf(verdict);
+  const attempt = { at, outcome: final ? ("expired" as const) : state, route, remote, code, enhanced, reply: text };
+  return { n: recipient.n, state, attempt: verdict.indeterminate ? { ...attempt, indeterminate: true } : attempt };
 }
 
 function stateOf({ kind }: Verdict): "delivered" | "deferred" | "bounced" {
@@ -63,25 +63,24 @@ function stateOf({ kind }: Verdict): "delivered" | "deferred" | "bounced" {
 }
 
 /** Reports go to the sender of mail that is no report itself, as each recipient's NOTIFY asks. Without one: on failure. */
-function reportOn(task: Task, { recipient, remote, dsn }: Finding, attempt: Attempt): DsnRecipient[] {
-  if (task.sender === "" || task.kind === "dsn") return [];
+function reportOn(task: Task, { recipient, remote, dsn }: Finding, attempt: Attempt): DsnRecipient | undefined {
+  if (task.sender === "" || task.kind === "dsn") return undefined;
+  if (attempt.outcome === "delivered" && recipient.notify === null) return undefined;
   const asked = recipient.notify === null ? ["FAILURE"] : recipient.notify.toUpperCase().split(",");
   const failed = attempt.outcome === "bounced" || attempt.outcome === "expired";
   const relayed = attempt.outcome === "delivered" && !dsn;
-  if (!(failed && asked.includes("FAILURE")) && !(relayed && asked.includes("SUCCESS"))) return [];
+  if (!(failed && asked.includes("FAILURE")) && !(relayed && asked.includes("SUCCESS"))) return undefined;
   const { address, originalRecipient } = recipient;
   const { outcome, code, enhanced, reply } = attempt;
-  return [
-    {
-      address,
-      originalRecipient,
-      action: failed ? "failed" : "relayed",
-      status: outcome === "expired" ? "4.4.7" : (enhanced ?? statusOf(code)),
-      remote,
-      diagnostic: code === null ? null : `${code}${enhanced === null ? "" : ` ${enhanced}`} ${reply}`,
-      reason: outcome === "expired" ? `Given up after many attempts; the last one ended with: ${reply}` : reply,
-    },
-  ];
+  return {
+    address,
+    originalRecipient,
+    action: failed ? "failed" : "relayed",
+    status: outcome === "expired" ? "4.4.7" : (enhanced ?? statusOf(code)),
+    remote,
+    diagnostic: code === null ? null : `${code}${enhanced === null ? "" : ` ${enhanced}`} ${reply}`,
+    reason: outcome === "expired" ? `Given up after many attempts; the last one ended with: ${reply}` : reply,
+  };
 }
 
 function statusOf(code: number | null): string {

@@ -5,7 +5,8 @@ export type Step = "idle" | "reset" | "mail" | "rcpt" | "data" | "body" | "end" 
 /** No command of that kind is answered so: it is the reply to another one, or none at all. */
 export function isOutOfStep(step: Step, raw: string): boolean {
   if (step === "body") return false; // nothing is due there, and whatever comes ends the conversation
-  return !/^[2-5]/.test(raw) || raw.startsWith(step === "data" ? "2" : "3");
+  const first = raw.charAt(0);
+  return first < "2" || first > "5" || first === (step === "data" ? "2" : "3");
 }
 
 /** What is not answered in time, in words. */

@@ -1,5 +1,6 @@
 /** What the program counts. No label names a tenant, an address or an id. Durations are in seconds. */
-import { Counter, Gauge, Histogram, Registry } from "@prometheus-io/client";
+import { Counter, Gauge, Registry } from "@prometheus-io/client";
+import { Distribution } from "./distribution.ts";
 
 export type Metrics = ReturnType<typeof createMetrics>;
 
@@ -14,7 +15,7 @@ export function createMetrics() {
   const gauge = (name: string, help: string, aggregator: "sum" | "max" = "sum") =>
     new Gauge({ name: `postmeter_${name}`, help, aggregator, registers });
   const histogram = (name: string, help: string, buckets: number[]) =>
-    new Histogram({ name: `postmeter_${name}`, help, buckets, registers });
+    new Distribution(`postmeter_${name}`, help, buckets, registry);
   return {
     registry,
     ...submission(counter, gauge),
@@ -35,7 +36,7 @@ type MakeCounter = <Label extends string = never>(
 ) => Counter<Label>;
 /** `aggregator`: how the values of several processes become one. */
 type MakeGauge = (name: string, help: string, aggregator?: "sum" | "max") => Gauge;
-type MakeHistogram = (name: string, help: string, buckets: number[]) => Histogram;
+type MakeHistogram = (name: string, help: string, buckets: number[]) => Distribution;
 
 function submission(counter: MakeCounter, gauge: MakeGauge) {
   return {

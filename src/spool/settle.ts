@@ -10,12 +10,17 @@ import type { Clock } from "../platform/clock.ts";
 import { type EventId, newId } from "../platform/ids.ts";
 import { plainArray } from "../platform/plain-array.ts";
 import { enqueue } from "./enqueue.ts";
-import type { Outgoing, Result } from "./message.ts";
+import type { Outgoing, Result, Task } from "./message.ts";
 
+/**
+ * The JSON of attempts and events comes as lines, which JSON never breaks: as elements of an array each of its many quotes
+ * would have to be escaped.
+ */
 const SETTLE = {
   name: "settle_batch",
   text: `select held from settle_batch($1::int, $2::uuid[], $3::int[], $4::timestamptz[], $5::text[], $6::uuid[], $7::uuid[],
-    $8::int[], $9::int[], $10::text[], $11::text[], $12::uuid[], $13::text[])`,
+    $8::int[], $9::int[], $10::text[], string_to_array($11::text, E'\\n'), $12::uuid[],
+    string_to_array($13::text, E'\\n', 'null'))`,
 };
 
 /** Which results were still held, in their order. The others were left alone: someone else has the message now. */
@@ -54,14 +59,6 @@ async function write(
   results: readonly Result[],
   clock: Clock,
 ): Promise<readonly boolean[]> {
-  const recipients = results.flatMap((result, i) =>
-    result.recipients.map((r) => ({
-      m: i + 1,
-      ...r,
-      told: result.task.kind === "submitted",
-      address: addressOf(result, r.n),
-    })),
-  );
   const { rows } = await (client as Pool).query<{ held: boolean[] }>({
     ...SETTLE,
     values: [
@@ -72,17 +69,47 @@ async function write(
       results.map((r) => r.route),
       plainArray(results.map((r) => r.task.masterId)),
       plainArray(results.map((r) => r.task.subaccountId)),
-      plainArray(recipients.map((r) => r.m)),
-      plainArray(recipients.map((r) => r.n)),
-      plainArray(recipients.map((r) => r.state)),
-      recipients.map((r) => JSON.stringify(r.attempt)),
-      plainArray(recipients.map((r) => (r.told ? newId<EventId>(clock) : null))),
-      recipients.map((r) => (r.told ? JSON.stringify({ ...r.attempt, recipient: r.address }) : null)),
+      ...recipientArrays(results, clock),
     ],
   });
   return rows[0]?.held ?? [];
 }
 
-function addressOf({ task }: Result, n: number): string | undefined {
+/** By recipient: the number of its message in the group, its own, its state, the attempt; of mail that is told, the event. */
+function recipientArrays(results: readonly Result[], clock: Clock) {
+  const of: number[] = [];
+  const numbers: number[] = [];
+  const states: string[] = [];
+  const attempts: string[] = [];
+  const eventIds: (EventId | null)[] = [];
+  const events: string[] = [];
+  for (const [i, { task, recipients }] of results.entries()) {
+    const told = task.kind === "submitted";
+    for (const { n, state, attempt } of recipients) {
+      of.push(i + 1);
+      numbers.push(n);
+      states.push(state);
+      const shown = JSON.stringify(attempt);
+      attempts.push(shown);
+      eventIds.push(told ? newId<EventId>(clock) : null);
+      events.push(told ? withRecipient(shown, addressOf(task, n)) : "null");
+    }
+  }
+  return [
+    plainArray(of),
+    plainArray(numbers),
+    plainArray(states),
+    attempts.join("\n"),
+    plainArray(eventIds),
+    events.join("\n"),
+  ];
+}
+
+/** The attempt's JSON with one field more: to make it anew would cost as much again. */
+function withRecipient(attempt: string, address: string | undefined): string {
+  return address === undefined ? attempt : `${attempt.slice(0, -1)},"recipient":${JSON.stringify(address)}}`;
+}
+
+function addressOf(task: Task, n: number): string | undefined {
   return task.recipients.find((recipient) => recipient.n === n)?.address;
 }

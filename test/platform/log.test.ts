@@ -1,5 +1,6 @@
+import { spawnSync } from "node:child_process";
 import { Writable } from "node:stream";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { createLog, type Log } from "../../src/platform/log.ts";
 
 function logged(use: (log: Log) => void): Record<string, unknown>[] {
@@ -39,6 +40,53 @@ test("a secret is redacted by its name, at any depth and in any spelling of case
   });
   expect(JSON.stringify(lines)).not.toContain(secret);
   expect(lines[0]).toMatchObject({ password: "[redacted]", a: { b: { c: { token: "[redacted]" } } } });
+});
+
+test("a flat event is written as any other one: each kind of value, in order, with what a child holds", () => {
+  const event = { event: "odd", text: 'a"\\\n\u0001', n: 1.5, none: null, yes: true, nan: Number.NaN, gone: undefined };
+  const lines: string[] = [];
+  const log = createLog("debug", { write: (line: string) => lines.push(line) } as never).child({ pid: 7 });
+  log.warn(event);
+  log.warn({ ...event, list: [] }); // takes the general way
+  const [flat, general] = lines.map((line) => line.replace(/"time":"[^"]+",/, ""));
+  expect(flat).toBe(general?.replace(',"list":[]', ""));
+  expect(JSON.parse(flat as string)).toMatchObject({ level: "warn", pid: 7, n: 1.5, none: null, nan: null });
+});
+
+test("a flat event hides what it must, also under a name that was harmless before", () => {
+  const lines = logged((log) => {
+    for (const name of ["password", "PassWord", "api_key"]) log.info({ event: "flat", [name]: "hunter2", note: "x" });
+    log.info({ event: "flat", note: "pm_live_hunter2" });
+    log.info({ event: "flat", note: "smtp://app:hunter2@mail.example" });
+  });
+  expect(lines).toHaveLength(5);
+  expect(JSON.stringify(lines)).not.toContain("hunter2");
+});
+
+test("the time of a line is the clock's, to the millisecond", () => {
+  vi.useFakeTimers();
+  try {
+    for (const time of ["2026-12-31T23:59:59.999Z", "2027-01-01T00:00:00.000Z", "2027-01-01T00:00:00.042Z"]) {
+      vi.setSystemTime(new Date(time));
+      expect(logged((log) => log.info({ event: "tick" }))[0]).toMatchObject({ time });
+    }
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
+test("a process that ends has written all its lines, in their order", () => {
+  const program = `
+    const { createLog } = await import("./src/platform/log.ts");
+    const log = createLog("info", 1);
+    for (let n = 0; n < 1000; n += 1) log.info({ event: "tick", n, text: "é".repeat(20) });
+    process.exit(0);`;
+  const { stdout } = spawnSync(process.execPath, ["--input-type=module", "-e", program], { encoding: "utf8" });
+  const numbers = stdout
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line).n);
+  expect(numbers).toEqual(Array.from({ length: 1000 }, (_, n) => n));
 });
 
 test("our keys and passwords in URLs are redacted wherever a text holds them", () => {

@@ -118,6 +118,30 @@ test("an outcome is written once, by the holder of the lease only", async () => 
   expect(events.rows.map((r) => r.type).sort()).toEqual(["message.deferred", "message.delivered", "message.delivered"]);
 });
 
+test("each outcome of a group stands at its own recipient, whatever the peer said; a report's own outcome tells nobody", async () => {
+  const { database, subaccounts, send, take } = await tenants(1);
+  const replies = ['a "quoted" \\ answer', "null", "a\\nb, {c}\u2028d", "Grüße", ""];
+  for (const [i] of replies.entries()) await send(subaccounts[0] as SubaccountId, [`r${i}@example.net`]);
+  const { tasks } = await take({ perTenant: replies.length });
+  const kinds = ["dsn", "submitted", "dsn", "submitted", "submitted"] as const;
+  const results = tasks.map((task, i) => {
+    const said = { ...attempt, reply: replies[Number(task.recipients[0]?.address[1])] as string };
+    return {
+      ...delivered({ ...task, kind: kinds[i] as Task["kind"] }),
+      recipients: [{ n: 0, state: "delivered" as const, attempt: said }],
+    };
+  });
+  const held = await settle(database.pool, 1, results, lifetimeMs, database.clock);
+  expect(held).toEqual(replies.map(() => true));
+  const stored = await database.pool.query("select attempts -> 0 ->> 'reply' as reply from recipient order by address");
+  expect(stored.rows.map((row) => row.reply)).toEqual(replies);
+  const events = await database.pool.query("select message_id as id, data ->> 'recipient' as address from event");
+  const told = results.filter(({ task }) => task.kind === "submitted").map(({ task }) => task);
+  expect(new Map(events.rows.map((row) => [row.id, row.address]))).toEqual(
+    new Map(told.map((task) => [task.id, task.recipients[0]?.address])),
+  );
+});
+
 test("a report is stored with the outcome that causes it, and not at all for a lease that was lost", async () => {
   const { database, masterId, subaccounts, send, take } = await tenants(1);
   const subaccountId = subaccounts[0] as SubaccountId;
