@@ -1,4 +1,7 @@
-/** A month's ledger: entries of all its days but today, whose messages have been purged long ago. */
+/**
+ * A month's ledger: entries of all its days but today, whose messages have been purged long ago. On the first of a month
+ * those of messages whose upload began the day before.
+ */
 import type { Pool } from "pg";
 import { countUp, type Say, subaccountId, tags } from "./growth-seed.ts";
 
@@ -14,8 +17,8 @@ export async function seedLedger(
   say: Say,
 ): Promise<void> {
   const now = new Date();
-  const first = Date.UTC(now.getUTCFullYear(), now.getUTCMonth(), 1);
-  const days = Math.max(now.getUTCDate() - 1, 1); // on the 1st: today, though its messages are missing
+  const days = Math.max(now.getUTCDate() - 1, 1);
+  const first = Date.UTC(now.getUTCFullYear(), now.getUTCMonth(), now.getUTCDate() - days);
   let done = 0;
   let next = 0;
   const worker = async (): Promise<void> => {
@@ -47,7 +50,7 @@ async function loadDay(pool: Pool, { masterId, customers, startMs, from, count }
       `insert into ${name} (id, master_id, subaccount_id, period_start, units, kind, accepted_at)
        select bench.id($2::bigint + n * ${DAY_MS - 1000} / $4::bigint, ${tags.entry}, $3::bigint + n), $1::uuid,
               ${subaccountId("(($3::bigint + n) * 7919) % $5::bigint + 1")}, p.starts, 1 + (n % 3), 'accept',
-              to_timestamp(($2::bigint + n * ${DAY_MS - 1000} / $4::bigint) / 1000.0)
+              greatest(p.starts, to_timestamp(($2::bigint + n * ${DAY_MS - 1000} / $4::bigint) / 1000.0))
          from bench.period() p, generate_series(0, $4::bigint - 1) n`,
       [masterId, startMs, from, count, customers],
     );
