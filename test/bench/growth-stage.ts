@@ -29,7 +29,7 @@ export type Ground = Readonly<{
 }>;
 
 /** Room for bulk loads between checkpoints, and what a reader of a large table would be given. */
-const postgres = ["max_wal_size=8GB", "maintenance_work_mem=512MB", "shared_preload_libraries=pg_stat_statements"];
+const postgres = ["max_wal_size=8GB", "maintenance_work_mem=512MB"];
 
 /** The sink knows each run for as long as it lives, whichever subject it was of. */
 let run = 0;
