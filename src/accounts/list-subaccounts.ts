@@ -78,14 +78,17 @@ export async function listSubaccounts(
   const master = whole ? await findMaster(db, principal, masterId, clock) : undefined;
   const ids = master && (await firstByUse(db, master, filter, clock));
   let rows = await readPage(db, principal, master, { ...filter, ids }, clock);
-  // One of them has left the master since it sent: its usage is still the master's.
-  if (ids !== undefined && rows.length < ids.length) rows = await readPage(db, principal, master, filter, clock);
+  // Too few of them are what is asked for, or of this master still: its usage stays the master's when an account leaves.
+  if (ids !== undefined && rows.length <= filter.limit) rows = await readPage(db, principal, master, filter, clock);
   const shown = rows.slice(0, filter.limit);
   const next = rows.length > shown.length ? (shown.at(-1)?.sort_values ?? null) : null;
   return { items: shown.map((row) => listed(row, clock.now())), next };
 }
 
-/** The page's accounts where it is asked by use, highest first, and for nothing else; undefined where that does not settle it. */
+/** Of those that used most, how many are looked at for each that is shown, where not all may be shown. */
+const LOOKED_AT = 20;
+
+/** Where accounts are asked for by use, highest first: some that stand before all others. Undefined where there are too few. */
 async function firstByUse(
   db: Db,
   master: Master,
@@ -96,11 +99,11 @@ async function firstByUse(
   if (sort === undefined || others.length > 0 || !sort.descending) return undefined;
   if (sort.by !== "used" && sort.by !== "used_percent") return undefined;
   const { q = "", states, plan, usedPercentGte, withOwn = false, after } = filter;
-  if (q !== "" || states !== undefined || plan !== undefined || usedPercentGte !== undefined) return undefined;
-  const rows = filter.limit + 1;
+  const some = q !== "" || states !== undefined || plan !== undefined || usedPercentGte !== undefined;
+  const rows = (filter.limit + 1) * (some ? LOOKED_AT : 1);
   const { start: periodStart } = periodAt(master.calendar, clock.now());
   const ids = await mostUsed(db, master, { periodStart, by: sort.by, withOwn, after, rows });
-  return ids.length === rows ? ids : undefined;
+  return ids.length > filter.limit ? ids : undefined;
 }
 
 type PageFilter = SubaccountFilter & Readonly<{ ids?: readonly SubaccountId[] | undefined }>;

@@ -262,6 +262,11 @@ test("with many subaccounts a page, in whatever order or found by a search, read
     expect(used).toEqual(Array.from({ length: 100 }, (_, n) => 20_000 - n));
     expect(await touched({ sort, after: first.next! })).toBeLessThan(1000);
   }
+  const byUse = [{ by: "used", descending: true }] as const;
+  const sevens = await listSubaccounts(db, big.principal, { sort: byUse, q: "7", limit: 50 }, clock);
+  const expected = Array.from({ length: 20_000 }, (_, n) => 20_000 - n).filter((used) => String(used).includes("7"));
+  expect(sevens.items.map((item) => item.used)).toEqual(expected.slice(0, 50));
+  expect(await touched({ sort: byUse, q: "7" })).toBeLessThan(3000);
   expect(await touched({ q: "bulk-19998" })).toBeLessThan(1000);
   expect(await touched({ q: "no such shop" })).toBeLessThan(1000);
   expect(await touched({ states: ["disabled"] })).toBeLessThan(1000);

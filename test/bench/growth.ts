@@ -40,12 +40,15 @@ export async function growth(args: readonly string[]): Promise<number> {
     console.error(`${options}\nnpm run bench -- growth --help shows what there is.`);
     return 2;
   }
+  const interrupted = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => interrupted.abort());
   await using sink = await startSink();
   await using generator = await startGenerator(1);
   const found: Subject[] = [];
   for (const name of options.only) {
+    if (interrupted.signal.aborted) break;
     const started = performance.now();
-    const say = progress(name);
+    const say = progress(name, interrupted.signal);
     const result = await subjects[name](createGround(options, sink, generator, say)).catch(failed);
     found.push({ name, found: result, seconds: (performance.now() - started) / 1000 });
     console.log(`${renderFigures(found.slice(-1))}\n`);
@@ -59,11 +62,12 @@ function failed(error: Error): Found {
   return { figures: [], curves: [], problems: [`it can't go on: ${error.message}`] };
 }
 
-/** One line rewritten on a terminal; on a log a line per second at most. */
-function progress(name: string): (text: string) => void {
+/** One line rewritten on a terminal; on a log a line per second at most. Throws once the bench is interrupted, so that all is put away. */
+function progress(name: string, signal: AbortSignal): (text: string) => void {
   const began = performance.now();
   let saidAt = Number.NEGATIVE_INFINITY;
   return (text) => {
+    if (signal.aborted) throw new Error("interrupted");
     if (!process.stderr.isTTY && performance.now() - saidAt < 1000) return;
     saidAt = performance.now();
     const at = `${((performance.now() - began) / 1000).toFixed(0).padStart(4)} s`;
