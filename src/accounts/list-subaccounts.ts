@@ -99,6 +99,7 @@ async function firstByUse(
   if (sort === undefined || others.length > 0 || !sort.descending) return undefined;
   if (sort.by !== "used" && sort.by !== "used_percent") return undefined;
   const { q = "", states, plan, usedPercentGte, withOwn = false, after } = filter;
+  if (q.length > 2) return undefined; // an index finds the few
   const some = q !== "" || states !== undefined || plan !== undefined || usedPercentGte !== undefined;
   const rows = (filter.limit + 1) * (some ? LOOKED_AT : 1);
   const { start: periodStart } = periodAt(master.calendar, clock.now());
