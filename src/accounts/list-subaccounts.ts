@@ -1,16 +1,18 @@
 /**
  * Subaccounts with what they have used in the running period: searched, filtered, sorted, page by page.
  *
- * Invariant: narrowed by the principal; each page is one statement. By name or age a page is read from an index; other
- * orders and searches read the master's subaccounts once (a hundred thousand in some tenths of a second).
+ * Invariant: narrowed by the principal; a page's rows come from one statement. An index serves each order of the accounts
+ * themselves and each search of three characters or more (migrations/0013); by use, the usage rows are asked first which
+ * accounts to read. What is left, such as a plan by use, reads the master's subaccounts once.
  */
 import { type RawBuilder, sql } from "kysely";
 import { periodAt } from "../metering/period.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Db } from "../platform/database.ts";
-import type { MasterId } from "../platform/ids.ts";
-import type { Subaccount } from "./account.ts";
+import type { MasterId, SubaccountId } from "../platform/ids.ts";
+import type { Master, Subaccount } from "./account.ts";
 import { findMaster, type SubaccountRow, selectSubaccounts, subaccountOf } from "./find.ts";
+import { mostUsed, percentOfCap } from "./most-used.ts";
 import { type Principal, reachOf } from "./principal.ts";
 import { behind, type CursorValue, orderBy, type Page, type Sort, type SortColumn } from "./sort.ts";
 import { type ShownState, shownStates } from "./states.ts";
@@ -72,17 +74,54 @@ export async function listSubaccounts(
 ): Promise<Page<ListedSubaccount>> {
   const reach = reachOf(principal);
   const masterId = reach.masterId ?? filter.masterId ?? null;
-  const sorts = sortColumns(filter.sort ?? [{ by: "name", descending: false }]);
-  let query = (await withUsage(db, principal, masterId, clock)).limit(filter.limit + 1).orderBy(orderBy(sorts));
-  if (reach.subaccountId !== null) query = query.where("s.id", "=", reach.subaccountId);
-  if (reach.masterId !== null) query = query.where("s.master_id", "=", reach.masterId);
-  if (filter.after !== undefined) query = query.where(behind(sorts, filter.after));
-  for (const condition of conditions(filter)) query = query.where(condition);
-  const values = sql<CursorValue[]>`jsonb_build_array(${sql.join(sorts.map(({ expression }) => expression))})`;
-  const rows = await query.select(values.as("sort_values")).execute();
+  const whole = masterId !== null && principal.kind !== "subaccount";
+  const master = whole ? await findMaster(db, principal, masterId, clock) : undefined;
+  const ids = master && (await firstByUse(db, master, filter, clock));
+  let rows = await readPage(db, principal, master, { ...filter, ids }, clock);
+  // Too few of them are what is asked for, or of this master still: its usage stays the master's when an account leaves.
+  if (ids !== undefined && rows.length <= filter.limit) rows = await readPage(db, principal, master, filter, clock);
   const shown = rows.slice(0, filter.limit);
   const next = rows.length > shown.length ? (shown.at(-1)?.sort_values ?? null) : null;
   return { items: shown.map((row) => listed(row, clock.now())), next };
+}
+
+/** Of those that used most, how many are looked at for each that is shown, where not all may be shown. */
+const LOOKED_AT = 20;
+
+/** Where accounts are asked for by use, highest first: some that stand before all others. Undefined where there are too few. */
+async function firstByUse(
+  db: Db,
+  master: Master,
+  filter: SubaccountFilter,
+  clock: Clock,
+): Promise<SubaccountId[] | undefined> {
+  const [sort, ...others] = filter.sort ?? [];
+  if (sort === undefined || others.length > 0 || !sort.descending) return undefined;
+  if (sort.by !== "used" && sort.by !== "used_percent") return undefined;
+  const { q = "", states, plan, usedPercentGte, withOwn = false, after } = filter;
+  if (q.length > 2) return undefined; // an index finds the few
+  const some = q !== "" || states !== undefined || plan !== undefined || usedPercentGte !== undefined;
+  const rows = (filter.limit + 1) * (some ? LOOKED_AT : 1);
+  const { start: periodStart } = periodAt(master.calendar, clock.now());
+  const ids = await mostUsed(db, master, { periodStart, by: sort.by, withOwn, after, rows });
+  return ids.length > filter.limit ? ids : undefined;
+}
+
+type PageFilter = SubaccountFilter & Readonly<{ ids?: readonly SubaccountId[] | undefined }>;
+
+async function readPage(db: Db, principal: Principal, master: Master | undefined, filter: PageFilter, clock: Clock) {
+  const reach = reachOf(principal);
+  const sorts = sortColumns(filter.sort ?? [{ by: "name", descending: false }]);
+  let query = withUsage(db, master, clock)
+    .limit(filter.limit + 1)
+    .orderBy(orderBy(sorts));
+  if (reach.subaccountId !== null) query = query.where("s.id", "=", reach.subaccountId);
+  if (reach.masterId !== null) query = query.where("s.master_id", "=", reach.masterId);
+  if (filter.ids !== undefined) query = query.where(sql<boolean>`s.id = any(${[...filter.ids]}::uuid[])`);
+  if (filter.after !== undefined) query = query.where(behind(sorts, filter.after));
+  for (const condition of conditions(filter, master)) query = query.where(condition);
+  const values = sql<CursorValue[]>`jsonb_build_array(${sql.join(sorts.map(({ expression }) => expression))})`;
+  return await query.select(values.as("sort_values")).execute();
 }
 
 function sortColumns(sorts: readonly Sort<SubaccountSort>[]): SortColumn[] {
@@ -92,40 +131,53 @@ function sortColumns(sorts: readonly Sort<SubaccountSort>[]): SortColumn[] {
 }
 
 /** With the usage row of the running period, which one master's subaccounts have in common. */
-async function withUsage(db: Db, principal: Principal, masterId: MasterId | null, clock: Clock) {
+function withUsage(db: Db, master: Master | undefined, clock: Clock) {
   const now = clock.now();
   const usage = selectSubaccounts(db).select([sql<number>`${used}`.as("used"), sql<number>`${percent}`.as("percent")]);
-  if (masterId === null || principal.kind === "subaccount") {
+  if (master === undefined) {
     const running = sql<boolean>`u.period_start <= ${now} and u.period_end > ${now}`;
     return usage
       .leftJoin("usage as u", (join) => join.onRef("u.account_id", "=", "s.id").on(running))
       .select(sql<number>`coalesce(u.top_up, 0)`.as("top_up"));
   }
-  const { start } = periodAt((await findMaster(db, principal, masterId, clock)).calendar, now);
-  const running = sql<boolean>`u.period_start = ${start} and u.master_id = ${masterId}`;
+  const { start } = periodAt(master.calendar, now);
+  const running = sql<boolean>`u.period_start = ${start} and u.master_id = ${master.id}`;
   const given = sql`(select sum(t.units)::bigint from top_up t where t.subaccount_id = s.id and t.period_start = ${start})`;
   return usage
     .leftJoin("usage as u", (join) => join.onRef("u.account_id", "=", "s.id").on(running))
     .select(sql<number>`coalesce(u.top_up, ${given}, 0)`.as("top_up"))
-    .where("s.master_id", "=", masterId);
+    .where("s.master_id", "=", master.id);
 }
 
-function conditions(filter: SubaccountFilter): RawBuilder<boolean>[] {
+function conditions(filter: SubaccountFilter, master: Master | undefined): RawBuilder<boolean>[] {
   const all: RawBuilder<boolean>[] = [];
   if (!filter.withOwn) all.push(sql`m.own_subaccount_id <> s.id`);
   if (filter.plan !== undefined) all.push(sql`s.plan = ${filter.plan}`);
   if (filter.states !== undefined) {
     const ranks = filter.states.map((state) => shownStates.indexOf(state));
-    all.push(sql`${shownRank()} = any(${ranks}::int[])`);
+    all.push(sql`${shownRank()} = any(${ranks}::int[])`, ...ownStates(filter.states));
   }
   if (filter.usedPercentGte !== undefined) all.push(sql`${percent} >= ${filter.usedPercentGte}`);
-  if (filter.q !== undefined && filter.q !== "") all.push(contains(filter.q.toLowerCase().replaceAll("\0", "")));
+  // Above 0 there is a usage row; said of that row alone, it lets the planner know how many there are.
+  if ((filter.usedPercentGte ?? 0) > 0) all.push(sql`${percentOfCap} >= ${filter.usedPercentGte}`);
+  const q = (filter.q ?? "").toLowerCase().replaceAll("\0", "");
+  if (q !== "") all.push(contains(q, master));
   return all;
 }
 
-function contains(q: string): RawBuilder<boolean> {
-  return sql`(position(${q}::text in lower(concat_ws(chr(10), s.name, s.slug, s.external_id, s.owner_name, s.owner_email))) > 0
-    or s.id in (select d.subaccount_id from sender_domain d where d.master_id = s.master_id and position(${q}::text in d.name) > 0))`;
+/** What a shown state says of the account's own, so that an index finds the few: no clock and no master brings these about. */
+function ownStates(states: readonly ShownState[]): RawBuilder<boolean>[] {
+  const own: readonly ShownState[] = ["pending", "active", "disabled", "archived"];
+  if (!states.every((state) => own.includes(state))) return [];
+  const among = sql<boolean>`s.state = any(${[...states]}::text[])`;
+  return states.includes("active") ? [among] : [among, sql`s.state <> 'active'`];
+}
+
+function contains(q: string, master: Master | undefined): RawBuilder<boolean> {
+  const pattern = `%${q.replace(/[\\%_]/g, "\\$&")}%`;
+  const within = master === undefined ? sql`` : sql`and d.master_id = ${master.id}`;
+  return sql`(searched(s) like ${pattern} or s.id = any(array(
+    select d.subaccount_id from sender_domain d where d.subaccount_id is not null ${within} and position(${q}::text in d.name) > 0)))`;
 }
 
 /** states.ts's shownState in SQL: the index in shownStates of the strongest. */

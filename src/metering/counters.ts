@@ -41,12 +41,11 @@ async function readCorrections(db: Db, asked: readonly AskedUsage[]): Promise<Ma
   const ends = asked.map((a) => a.period.end.getTime());
   const ids = idsAround({ start: new Date(Math.min(...starts)), end: new Date(Math.max(...ends)) });
   const { rows } = await sql<{ subaccount_id: SubaccountId; units: number }>`
-    select e.subaccount_id, sum(e.units)::bigint as units
-      from unnest(${asked.map((a) => a.id)}::uuid[], ${asked.map((a) => a.masterId)}::uuid[],
-                  ${asked.map((a) => a.period.start.toISOString())}::timestamptz[]) as k (id, master_id, start)
-      join usage_entry e on e.master_id = k.master_id and e.period_start = k.start and e.subaccount_id = k.id
-       and e.kind = 'correction' and e.id >= ${ids.from}::uuid and e.id < ${ids.to}::uuid
-     group by 1`.execute(db);
+    select id as subaccount_id, units
+      from corrections_of(${asked.map((a) => a.id)}::uuid[], ${asked.map((a) => a.masterId)}::uuid[],
+                          ${asked.map((a) => a.period.start.toISOString())}::timestamptz[], ${ids.from}::uuid, ${ids.to}::uuid)`.execute(
+    db,
+  );
   return new Map(rows.map((row) => [row.subaccount_id, row.units]));
 }
 
@@ -62,9 +61,7 @@ export async function readMasterCounters(db: Db, masterId: MasterId, period: Per
   const { rows } = await sql<MasterCounters>`
     select coalesce(u.used, 0) as used, case when u.account_id is null then t.cap else u.cap end as cap,
            case when u.account_id is null then t.base else u.base end as base,
-           (select coalesce(sum(e.units), 0)::bigint from usage_entry e
-             where e.master_id = ${masterId} and e.period_start = ${period.start} and e.kind = 'correction'
-               and e.id >= ${ids.from}::uuid and e.id < ${ids.to}::uuid) as corrections
+           corrections_of_master(${masterId}, ${period.start}, ${ids.from}::uuid, ${ids.to}::uuid) as corrections
       from (select 1) as one
       left join usage u on u.account_id = ${masterId} and u.period_start = ${period.start}
       left join lateral usage_terms(${masterId}, ${period.start}) t on true`.execute(db);

@@ -1,6 +1,6 @@
 /**
- * Sums of the ledger, read page by page: no statement holds a snapshot for longer than one page takes, since an old
- * snapshot slows acceptance down for everybody.
+ * Sums of the ledger, read slice by slice: no statement holds a snapshot for longer than about a million entries take
+ * (half a second), since an old snapshot slows acceptance down for everybody.
  *
  * Invariant: of a period that has ended (and was fenced, see metering/close.ts) the sums are exact. Of a running one
  * each entry is counted at most once; entries that commit meanwhile may or may not be in.
@@ -40,41 +40,59 @@ export type LedgerRange = Readonly<{
   period: Period;
   /** Only ids up to this one; left out: all. */
   throughId?: string;
-  pageEntries?: number;
-  onPage?: (entries: number) => void;
+  /** About so many in one statement. */
+  sliceEntries?: number;
+  onSlice?: (entries: number) => void;
 }>;
 
-const NIL = "00000000-0000-0000-0000-000000000000";
 const LAST = "ffffffff-ffff-ffff-ffff-ffffffffffff";
 
-type PageRow = LedgerSum & { subaccount_id: SubaccountId; entries: number; last: string };
-
-/** The sums of each subaccount that has an entry in the master's period. */
+/**
+ * The sums of each subaccount that has an entry in the master's period.
+ *
+ * Slices follow the time in the ids, as the entries lie on the disk: to read them account by account would fetch each from
+ * a place of its own. Their width comes from the counter, and from how many the last one held; it changes no sum.
+ */
 export async function sumLedger(db: Db, range: LedgerRange): Promise<Map<SubaccountId, LedgerSum>> {
-  const { masterId, period, throughId = LAST, pageEntries = 20_000, onPage } = range;
-  const ids = idsAround(period);
+  const { masterId, period, sliceEntries = 1_000_000, onSlice } = range;
   const sums = new Map<SubaccountId, LedgerSum>();
-  let after = { subaccount: NIL, id: NIL };
-  for (;;) {
-    // usage_entry_by_account is read in its order, over all days at once.
-    const { rows } = await sql<PageRow>`
-      with page as (
-        select subaccount_id, id, units, kind from usage_entry
-         where master_id = ${masterId} and period_start = ${period.start}
-           and id >= ${ids.from}::uuid and id < ${ids.to}::uuid and id <= ${throughId}::uuid
-           and (subaccount_id, id) > (${after.subaccount}::uuid, ${after.id}::uuid)
-         order by subaccount_id, id limit ${pageEntries}
-      )
-      select subaccount_id, count(*) as entries, max(id::text collate "C") as last,
-             count(*) filter (where kind = 'accept') as messages,
-             coalesce(sum(units) filter (where kind = 'accept'), 0)::bigint as units,
-             coalesce(sum(units) filter (where kind = 'correction'), 0)::bigint as corrections
-        from page group by subaccount_id order by subaccount_id`.execute(db);
+  const [startMs, endMs] = [period.start.getTime() - DAY_MS, period.end.getTime() + DAY_MS];
+  let widthMs = (endMs - startMs) * Math.min(1, sliceEntries / (await countedUnits(db, masterId, period)));
+  for (let fromMs = startMs; fromMs < endMs; ) {
+    const toMs = Math.min(fromMs + Math.max(Math.ceil(widthMs), 1), endMs);
+    const rows = await readSlice(db, range, idAt(fromMs), idAt(toMs));
     const entries = rows.reduce((sum, row) => sum + row.entries, 0);
-    onPage?.(entries);
+    onSlice?.(entries);
     for (const row of rows) sums.set(row.subaccount_id, addSums(sums.get(row.subaccount_id) ?? EMPTY_SUM, row));
-    const lastRow = rows.at(-1);
-    if (entries < pageEntries || lastRow === undefined) return sums;
-    after = { subaccount: lastRow.subaccount_id, id: lastRow.last };
+    if (entries > sliceEntries * 2) widthMs /= 2;
+    if (entries < sliceEntries / 2) widthMs *= 2;
+    fromMs = toMs;
   }
+  return sums;
+}
+
+/** At least 1: what the counter says, as a hint of how many entries there are. */
+async function countedUnits(db: Db, masterId: MasterId, { start }: Period): Promise<number> {
+  const row = await db
+    .selectFrom("usage")
+    .select("used")
+    .where("account_id", "=", masterId)
+    .where("period_start", "=", start)
+    .executeTakeFirst();
+  return Math.max(row?.used ?? 0, 1);
+}
+
+type SliceRow = LedgerSum & { subaccount_id: SubaccountId; entries: number };
+
+async function readSlice(db: Db, range: LedgerRange, from: string, to: string): Promise<SliceRow[]> {
+  const { masterId, period, throughId = LAST } = range;
+  const { rows } = await sql<SliceRow>`
+    select subaccount_id, count(*) as entries, count(*) filter (where kind = 'accept') as messages,
+           coalesce(sum(units) filter (where kind = 'accept'), 0)::bigint as units,
+           coalesce(sum(units) filter (where kind = 'correction'), 0)::bigint as corrections
+      from usage_entry
+     where master_id = ${masterId} and period_start = ${period.start}
+       and id >= ${from}::uuid and id < ${to}::uuid and id <= ${throughId}::uuid
+     group by subaccount_id`.execute(db);
+  return rows;
 }

@@ -45,7 +45,7 @@ type Compared = {
 
 async function verifyPeriod(db: Db, { masterId, period }: Account, clock: Clock, findings: Findings): Promise<void> {
   const throughId = idAt(clock.now().getTime() - HOUR_MS);
-  const sums = await sumLedger(db, { masterId, period, throughId, onPage: findings.read });
+  const sums = await sumLedger(db, { masterId, period, throughId, onSlice: findings.read });
   const compared = await readCompared(db, { masterId, period }, throughId);
   const total = [...sums.values()].reduce((sum, { units }) => sum + units, 0);
   const seen = new Set(compared.map(({ accountId }) => accountId));

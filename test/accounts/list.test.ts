@@ -129,6 +129,10 @@ test.each([
   ["crm-7", ["a_b"]],
   ["o4@x", ["zeta"]],
   ["another", []],
+  ["al", ["Alpha", "alpha", "alpha"]],
+  ["%", ["100% off"]],
+  ["a_", ["a_b"]],
+  ["\\", []],
   ["a\0lpha", ["Alpha", "alpha", "alpha"]],
 ])("a search for %j finds names, e-mails and ids, of this master only", async (q, found) => {
   expect(namesOf(await all({ q })).sort()).toEqual([...found].sort());
@@ -214,20 +218,35 @@ test("a master lists its own, a subaccount itself, the operator all or one maste
   expect(items.map(({ id, used }) => [id, used])).toEqual([[shop!.id, 0]]);
 });
 
-test("with many subaccounts a page by name or by age is read from an index, not from all of them", async () => {
+test("with many subaccounts a page, in whatever order or found by a search, reads few of them", async () => {
   const big = await make.master();
   await sql`insert into subaccount (id, master_id, name, slug, monthly_limit, created_at, updated_at)
     select gen_random_uuid(), ${big.master.id}, 'Shop ' || i, 'bulk-' || i, 10, pm_now(), pm_now() from generate_series(1, 20000) i`.execute(
     db,
   );
-  await sql`analyze subaccount, usage, master`.execute(db);
+  const { start, end } = periodAt(big.master.calendar, clock.now());
+  await sql`insert into usage (account_id, period_start, period_end, master_id, used, cap, base, top_up, open, thresholds)
+    select id, ${start}, ${end}, master_id, substr(slug, 6)::int, 10, 10, 0, true, '{}' from subaccount where master_id = ${big.master.id}
+       and slug like 'bulk-%'`.execute(db);
+  await sql`vacuum (analyze) subaccount, usage, master`.execute(db);
   await using one = openDatabase({ url, max: 1 });
   const touched = async (filter: Omit<SubaccountFilter, "limit">) => {
     const before = await rowsRead(one.db);
     await listSubaccounts(one.db, big.principal, { ...filter, limit: 50 }, clock);
     return (await rowsRead(one.db)) - before;
   };
-  for (const by of ["name", "created"] as const) {
+  const byIndex = [
+    "name",
+    "created",
+    "slug",
+    "plan",
+    "region",
+    "owner_name",
+    "owner_email",
+    "external_id",
+    "monthly_limit",
+  ];
+  for (const by of byIndex as SubaccountSort[]) {
     for (const descending of [false, true]) {
       const sort = [{ by, descending }];
       const first = await listSubaccounts(db, big.principal, { sort, limit: 50 }, clock);
@@ -235,8 +254,39 @@ test("with many subaccounts a page by name or by age is read from an index, not 
       expect(await touched({ sort, after: first.next! })).toBeLessThan(1000);
     }
   }
+  for (const by of ["used", "used_percent"] as const) {
+    const sort = [{ by, descending: true }];
+    const first = await listSubaccounts(db, big.principal, { sort, limit: 50 }, clock);
+    const second = await listSubaccounts(db, big.principal, { sort, limit: 50, after: first.next! }, clock);
+    const used = [...first.items, ...second.items].map((item) => item.used);
+    expect(used).toEqual(Array.from({ length: 100 }, (_, n) => 20_000 - n));
+    expect(await touched({ sort, after: first.next! })).toBeLessThan(1000);
+  }
+  const byUse = [{ by: "used", descending: true }] as const;
+  const sevens = await listSubaccounts(db, big.principal, { sort: byUse, q: "7", limit: 50 }, clock);
+  const expected = Array.from({ length: 20_000 }, (_, n) => 20_000 - n).filter((used) => String(used).includes("7"));
+  expect(sevens.items.map((item) => item.used)).toEqual(expected.slice(0, 50));
+  expect(await touched({ sort: byUse, q: "7" })).toBeLessThan(3000);
+  expect(await touched({ q: "bulk-19998" })).toBeLessThan(1000);
+  expect(await touched({ q: "no such shop" })).toBeLessThan(1000);
+  expect(await touched({ states: ["disabled"] })).toBeLessThan(1000);
+  expect(await touched({ usedPercentGte: 199_990 })).toBeLessThan(1000);
   // Negative control: an order without an index reads them all.
-  expect(await touched({ sort: [{ by: "region", descending: false }] })).toBeGreaterThanOrEqual(20_000);
+  expect(await touched({ sort: [{ by: "updated", descending: false }] })).toBeGreaterThanOrEqual(20_000);
+});
+
+test("an account that has left its master since it sent is missing from the page by use, and nobody else", async () => {
+  const from = await make.master();
+  const made = [];
+  for (const used of [50, 40, 30]) {
+    const { subaccount } = await make.subaccount(from, { monthlyLimit: 100 });
+    await use(subaccount, used);
+    made.push(subaccount.id);
+  }
+  await db.updateTable("subaccount").set({ master_id: other.master.id }).where("id", "=", made[1]!).execute();
+  const sort = [{ by: "used", descending: true }] as const;
+  const { items } = await listSubaccounts(db, from.principal, { sort, limit: 2 }, clock);
+  expect(items.map(({ id }) => id)).toEqual([made[0], made[2]]);
 });
 
 /** Rows that scans of the table have read so far; `one` has a single connection, whose counts are sent first. */

@@ -6,6 +6,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { startGenerator } from "./generator.ts";
+import { growth } from "./growth.ts";
 import { machine } from "./machine.ts";
 import { help, type Options, readOptions } from "./options.ts";
 import { renderPage } from "./page.ts";
@@ -16,16 +17,20 @@ import { renderTable, scenarioName } from "./table.ts";
 import type { Target } from "./target.ts";
 import { startTargets } from "./targets.ts";
 
-const options = readOptions(process.argv.slice(2));
-if (options === null) console.log(help);
-else if (typeof options === "string") {
-  console.error(`${options}\nnpm run bench -- --help shows what there is.`);
-  process.exitCode = 2;
-} else
-  process.exitCode = await bench(options).catch((error: Error) => {
-    console.error(`The bench can't go on: ${error.message}`);
-    return 1;
-  });
+const [first, ...others] = process.argv.slice(2);
+process.exitCode = await (first === "growth" ? growth(others) : peers(process.argv.slice(2))).catch((error: Error) => {
+  console.error(`The bench can't go on: ${error.message}`);
+  return 1;
+});
+
+/** The exit code. */
+async function peers(args: readonly string[]): Promise<number> {
+  const options = readOptions(args);
+  if (options !== null && typeof options !== "string") return await bench(options);
+  if (options === null) console.log(help);
+  else console.error(`${options}\nnpm run bench -- --help shows what there is.`);
+  return options === null ? 0 : 2;
+}
 
 /** 0 when every message is accounted for. */
 async function bench(options: Options): Promise<number> {

@@ -26,6 +26,7 @@ export type Options = Readonly<{
 }>;
 
 export const help = `Usage: npm run bench -- [options]
+       npm run bench -- growth [options]   does cost stay flat as the work grows? (growth --help)
 
 Starts Postmeter on a real PostgreSQL and Redis, and Debian's Postfix where it is installed, drives both with the same
 generator in alternating rounds, and shows medians. Exits with 1 if a message was lost, doubled or miscounted; it judges

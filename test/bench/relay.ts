@@ -8,7 +8,7 @@ import { createInterface } from "node:readline";
 import { text } from "node:stream/consumers";
 import { startEmbedded } from "../../src/platform/embedded.ts";
 import { createLog } from "../../src/platform/log.ts";
-import { createAccounts, readUsage } from "./accounts.ts";
+import { type Accounts, type Api, createAccounts, readUsage } from "./accounts.ts";
 import { type Child, startChild } from "./children.ts";
 import type { Tls } from "./connection.ts";
 import { freePort } from "./ports.ts";
@@ -24,20 +24,26 @@ export type RelayOrder = Readonly<{
   processes: number;
   subaccounts: number;
   profile: string | null; // folder for the relay's CPU profile
+  postgres?: readonly string[]; // further settings of the server
 }>;
+
+/** A target that can be looked into: its database, its API, the accounts it was given. */
+export type Relay = Target & Readonly<{ databaseUrl: string; api: Api; accounts: Accounts }>;
 
 const ownRoot = join(import.meta.dirname, "..", "..");
 /** As much memory for pages and log as a small server would be given; durability is not touched. */
 const postgresSettings = ["shared_buffers=256MB", "max_wal_size=2GB"];
+/** POSTMETER_SECRET of a relay of the bench, so that seeds can hash what they give out. */
+export const benchSecret = Buffer.alloc(32, 7);
 const operatorKey = "pm_op_bench_0123456789abcdef0123456789";
 const startTimeoutMs = 60_000;
 
-export async function startRelay(order: RelayOrder): Promise<Target | Absent> {
+export async function startRelay(order: RelayOrder): Promise<Relay | Absent> {
   await using started = new AsyncDisposableStack();
   const redis = await startRedis(join(order.folder, "redis"));
   if (redis === undefined) return { name: order.name, why: "it needs redis-server or valkey-server" };
   started.use(redis);
-  const postgres = started.use(await startEmbedded(order.folder, createLog("silent"), postgresSettings));
+  const postgres = started.use(await startEmbedded(order.folder, createLog("silent"), settingsOf(order)));
   const program = await settle(order, postgres.url, redis.url);
   const words = commandOf(order);
   await run(words, ["migrate"], program);
@@ -51,6 +57,9 @@ export async function startRelay(order: RelayOrder): Promise<Target | Absent> {
     about: `Postmeter on PostgreSQL 18 (fsync, synchronous_commit) and ${redis.version}, AUTH, ${order.processes} process(es)`,
     port: ports[order.tls === "implicit" ? "submissions" : "submission"] ?? 0,
     logins: account.logins,
+    databaseUrl: postgres.url,
+    api,
+    accounts: account,
     tls: true,
     roots: [
       { name: "relay", pid: relay.pid },
@@ -65,6 +74,10 @@ export async function startRelay(order: RelayOrder): Promise<Target | Absent> {
       ),
     [Symbol.asyncDispose]: () => all.disposeAsync(),
   };
+}
+
+function settingsOf({ postgres = [] }: RelayOrder): string[] {
+  return [...postgresSettings, ...postgres];
 }
 
 /** As `npm run postmeter` starts it: with the same flags of Node. */
@@ -83,7 +96,7 @@ async function settle({ folder, sinkPort, tls, processes }: RelayOrder, database
     POSTMETER_REDIS_URL: redisUrl,
     POSTMETER_DATA_DIR: dataDir,
     POSTMETER_OPERATOR_KEY: operatorKey,
-    POSTMETER_SECRET: Buffer.alloc(32, 7).toString("base64"),
+    POSTMETER_SECRET: benchSecret.toString("base64"),
     POSTMETER_UPSTREAM_URL: `smtp://127.0.0.1:${sinkPort}`,
     POSTMETER_AUTH_CLEARTEXT: "loopback",
     POSTMETER_SUBMISSION_PORT: "0",
