@@ -26,6 +26,9 @@ export function createRedisGate(deps: RedisGateDeps): Gate {
     async reserve(charge) {
       if (breaker.open) return reserveWithout(charge);
       if (charge.units === 0 && memory.hasPlenty(charge)) return RESERVED;
+      // Who goes on after its limit costs Redis nothing: the rows have said so less than a second ago.
+      const refusal = memory.refusal(charge);
+      if (refusal !== undefined) return refusal;
       let answer: Counted;
       try {
         answer = await counters.reserve(charge);

@@ -23,9 +23,9 @@ type Row = { verdict: number[]; k_used: number[]; k_cap: (number | null)[]; k_ve
 export async function knock(pool: Pool, submissions: readonly Submission[], call = "accept_batch"): Promise<Knock> {
   const holder = { owner: 1, leaseMs: 60_000, lifetimeMs: 86_400_000 };
   const lease = submissions.map(() => true);
-  const { keys, values } = encodeBatch(submissions, lease, holder);
+  const { keys, values, bodies } = encodeBatch(submissions, lease, holder);
   const text = ACCEPT.text.replace("accept_batch(", `${call}(`);
-  const { rows } = await pool.query<Row>(text, values as unknown[]);
+  const { rows } = await pool.query<Row>(text, [...values, Buffer.concat(bodies)]);
   const row = rows[0] as Row;
   return {
     verdicts: row.verdict.map((v) => verdicts[v] as (typeof verdicts)[number]),
