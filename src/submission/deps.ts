@@ -5,6 +5,7 @@ import type { Metrics } from "../platform/metrics.ts";
 import type { InDoubt } from "../spool/in-doubt.ts";
 import type { AuthDeps } from "./auth.ts";
 import type { Limits } from "./limits.ts";
+import type { Pacing } from "./pacing.ts";
 import type { ReceiveDeps } from "./receive.ts";
 import type { RefusalDeps } from "./refusals.ts";
 import type { SessionDeps } from "./session.ts";
@@ -42,4 +43,4 @@ export type SubmissionDeps = Readonly<{
   Omit<RefusalDeps, "metrics">;
 
 /** What the connections of all listeners share. */
-export type HandlerDeps = SubmissionDeps & Pick<ReceiveDeps, "memory" | "slabs">;
+export type HandlerDeps = SubmissionDeps & Pick<ReceiveDeps, "memory" | "slabs"> & Readonly<{ pacing: Pacing }>;

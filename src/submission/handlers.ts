@@ -5,6 +5,7 @@
  * hung client or a crashed process.
  */
 import type { SMTPServerAddress, SMTPServerOptions } from "smtp-server";
+import type { SendingAccount } from "../accounts/authenticate.ts";
 import { replyText } from "../mail/reply.ts";
 import type { Log } from "../platform/log.ts";
 import { authenticate } from "./auth.ts";
@@ -52,12 +53,16 @@ function authHandler(deps: SubmissionDeps, { maxAuthFailures }: Pick<Limits, "ma
   };
 }
 
-function mailHandler(deps: SubmissionDeps): Handlers["onMailFrom"] {
+function mailHandler(deps: HandlerDeps): Handlers["onMailFrom"] {
   const sessionDeps = { ...deps, maxRecipients: deps.config.maxRecipients };
   return (address, session, callback) => {
     const connection = connectionOf(session);
     const path = pathOf(address);
-    const work = mail(connection, path, sessionDeps).then((refusal) => ({ refusal }));
+    const work = mail(connection, path, sessionDeps).then(async (refusal) => {
+      if (refusal?.reason?.startsWith("quota"))
+        await deps.pacing.turn((connection.account as SendingAccount).subaccountId);
+      return { refusal };
+    });
     answerWith(connection, deps.log, work, (result) => {
       const refusal = result === undefined ? { reply: replies.temporaryFailure } : result.refusal;
       if (refusal !== undefined) noteAbout(connection, refusal, path.address, undefined, deps);
@@ -108,13 +113,14 @@ function settle(
   connection: Connection,
   { account, sender, recipients }: Transaction,
   callback: (error?: Error | null, text?: string) => void,
-  deps: SubmissionDeps,
+  deps: HandlerDeps,
 ): void {
   if (result.kind === "silence") {
     connection.destroy();
     deps.inDoubt.note(result.doubtful);
   } else if (result.kind === "accepted") {
     connection.progressed();
+    deps.pacing.accepted(account.subaccountId);
     connection.promise(result.doubtful);
     callback(null, replyText(result.reply));
   } else if (result.kind === "refused") {

@@ -13,6 +13,7 @@ import { createHandlers } from "./handlers.ts";
 import { createConnectionCounter, defaultLimits, type Limits, overdue } from "./limits.ts";
 import { type Listener, type ListenerOptions, listen } from "./listener.ts";
 import { createMemory } from "./memory.ts";
+import { createPacing } from "./pacing.ts";
 import { createNetworks } from "./proxy.ts";
 import * as replies from "./replies.ts";
 import { createSlabs } from "./slabs.ts";
@@ -37,6 +38,7 @@ export async function startSubmission(deps: SubmissionDeps): Promise<Submission>
   const counter = createConnectionCounter(limits.maxConnectionsPerClient);
   const memory = createMemory(limits.maxReceivingBytes);
   const slabs = createSlabs();
+  const pacing = createPacing();
   const crowd = createCrowd();
   const house = houseOf(deps, limits, () => crowd.draining);
   const closed = (connection: Connection) => {
@@ -45,7 +47,7 @@ export async function startSubmission(deps: SubmissionDeps): Promise<Submission>
     deps.metrics.connections.dec();
   };
   const openServer = (secure: boolean) => {
-    const server = new SMTPServer(libraryOptions({ ...deps, memory, slabs }, secure, limits, closed));
+    const server = new SMTPServer(libraryOptions({ ...deps, memory, slabs, pacing }, secure, limits, closed));
     server.on("error", (error) => deps.log.info({ event: "session.error", err: error }, "a connection failed"));
     return server;
   };
