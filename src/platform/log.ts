@@ -57,7 +57,7 @@ export function createLog(level: string, stream: NodeJS.WritableStream | number 
 type Bound = Log & { readonly [pino.symbols.chindingsSym]: string };
 
 /**
- * The line of an event with plain fields and nothing to hide, as pino would write it, at a fifth of the cost: there are two
+ * The line of an event with plain fields and nothing to hide, as pino would write it, at less than half of the cost: there are two
  * for each message. Undefined: it takes the general way.
  */
 function plainLine(log: Bound, event: unknown, level: number): string | undefined {
