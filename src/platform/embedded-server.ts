@@ -60,7 +60,7 @@ function environment(): NodeJS.ProcessEnv {
 }
 
 /** Detached: Ctrl-C in a terminal reaches the program, which drains first, and not the database. */
-export function startServer(place: Place, further: readonly string[]): ChildProcess {
+export function startServer(place: Place, further: readonly string[], env: NodeJS.ProcessEnv = {}): ChildProcess {
   const settings = [
     "listen_addresses=",
     `unix_socket_directories=${place.socketFolder}`,
@@ -78,7 +78,7 @@ export function startServer(place: Place, further: readonly string[]): ChildProc
       cwd: "/",
       detached: true,
       stdio: ["ignore", logFile, logFile],
-      env: environment(),
+      env: { ...environment(), ...env },
     });
     child.on("error", () => {}); // shows as a server that has ended
     child.unref();

@@ -25,8 +25,13 @@ const MAX_FAILED_STARTS = 3;
 /** Sessions of a server that was killed go on for a moment; the next one waits for their end. */
 const STILL_ENDING = /shared memory block .*still in use|lock file .* already exists/;
 
-/** `settings`: further `name=value` of PostgreSQL, used when this call starts it. */
-export async function startEmbedded(dataDir: string, log: Log, settings: readonly string[] = []): Promise<Embedded> {
+/** `settings`: further `name=value` of PostgreSQL, and `env`: further variables, used when this call starts it. */
+export async function startEmbedded(
+  dataDir: string,
+  log: Log,
+  settings: readonly string[] = [],
+  env: NodeJS.ProcessEnv = {},
+): Promise<Embedded> {
   if (process.platform === "win32") {
     throw new Fault(
       "unavailable",
@@ -37,7 +42,12 @@ export async function startEmbedded(dataDir: string, log: Log, settings: readonl
   ensureCluster(place);
   let leaving = false;
   let rejoining: Promise<void> | undefined;
-  const connect = () => startOrJoin(place, settings, () => leaving);
+  const connect = () =>
+    startOrJoin(
+      place,
+      () => startServer(place, settings, env),
+      () => leaving,
+    );
   let present = await connect();
   const watch = () => {
     present.once("end", () => {
@@ -67,7 +77,7 @@ export async function startEmbedded(dataDir: string, log: Log, settings: readonl
   };
 }
 
-async function startOrJoin(place: Place, settings: readonly string[], unwanted: () => boolean): Promise<pg.Client> {
+async function startOrJoin(place: Place, start: () => ChildProcess, unwanted: () => boolean): Promise<pg.Client> {
   const deadline = Date.now() + START_TIMEOUT_MS;
   let child: ChildProcess | undefined;
   let failed = 0;
@@ -83,7 +93,7 @@ async function startOrJoin(place: Place, settings: readonly string[], unwanted: 
         `The embedded PostgreSQL does not start: ${lastWords(place)} (more in ${place.logFile})`,
       );
     }
-    if ((child === undefined || ended) && serverPid(place) === undefined) child = startServer(place, settings);
+    if ((child === undefined || ended) && serverPid(place) === undefined) child = start();
     await sleep(ended ? 500 : 20);
   }
 }

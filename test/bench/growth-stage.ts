@@ -66,6 +66,7 @@ async function openStage(
     tls: "off",
     processes,
     subaccounts,
+    preload: null,
     profile: null,
     postgres,
   } as const;

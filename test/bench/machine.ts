@@ -7,11 +7,12 @@ import { fileSystem } from "./targets.ts";
 export function machine(options: Options): readonly (readonly [string, string])[] {
   const processors = cpus();
   const { tls, pipelining, rounds, seconds, subaccounts, generators } = options;
+  const slower = options.fsyncMs === 0 ? "" : `; ${options.fsyncMs} ms added to each fsync of PostgreSQL and Postfix`;
   return [
     ["processors", `${processors.length} x ${processors[0]?.model.trim() ?? "unknown"}`],
     ["memory", `${(totalmem() / 2 ** 30).toFixed(1)} GiB`],
     ["system", `Linux ${release()}, Node ${process.versions.node}`],
-    ["disk", `${options.disk}: ${fileSystem(options.disk)}`],
+    ["disk", `${options.disk}: ${fileSystem(options.disk)}${slower}`],
     ["rounds", `${rounds} of ${seconds} s per target and scenario, alternating; medians`],
     [
       "generator",

@@ -17,6 +17,7 @@ export type Options = Readonly<{
   subaccounts: number;
   generators: number;
   postfix: readonly string[];
+  fsyncMs: number; // added to each fsync of PostgreSQL and Postfix
   disk: string;
   memory: string;
   html: string;
@@ -36,7 +37,7 @@ no figures.
   --sessions 1,20,100      sessions at a time
   --sizes 4096,51200       bytes of a message
   --connections kept,single   kept: a session sends all its mail on one connection; single: one message per connection
-  --rounds 3               rounds per target and scenario; medians are shown
+  --rounds 5               rounds per target and scenario; medians are shown
   --seconds 4              seconds of sending per round
   --targets relay,postfix-tmpfs,postfix-disk   also: sink (nothing between generator and sink)
   --before FOLDER          another checkout of Postmeter, set up, as one more target: what a change is worth
@@ -46,6 +47,7 @@ no figures.
   --subaccounts 1          the sessions log in as so many subaccounts, in turn
   --generators 1           processes of the generator
   --postfix name=value     a further setting of main.cf; may be given more than once
+  --fsync-ms 1             each fsync of PostgreSQL and Postfix takes so many milliseconds longer (needs cc)
   --disk /var/tmp          folder on the disk that is measured
   --memory /dev/shm        folder on tmpfs, for the peer that pays no disk
   --html data/bench.html   the page with plots
@@ -66,9 +68,10 @@ export function readOptions(args: readonly string[]): Options | string | null {
   if (values.help) return null;
   const quick = values.quick ?? false;
   const problems: string[] = [];
-  const numbers = (name: string, text: string): number[] => {
+  const numbers = (name: string, text: string, least = 1): number[] => {
     const list = text.split(",").map(Number);
-    if (list.some((n) => !Number.isInteger(n) || n < 1)) problems.push(`--${name}: whole numbers from 1, not ${text}`);
+    const wrong = list.some((n) => !Number.isInteger(n) || n < least);
+    if (wrong) problems.push(`--${name}: whole numbers from ${least}, not ${text}`);
     return list;
   };
   const oneOf = <T extends string>(name: string, text: string, known: readonly T[]): T[] => {
@@ -80,7 +83,7 @@ export function readOptions(args: readonly string[]): Options | string | null {
     sessions: numbers("sessions", values.sessions ?? (quick ? "20" : "1,20,100")),
     sizes: numbers("sizes", values.sizes ?? "4096,51200"),
     connections: oneOf("connections", values.connections ?? "kept,single", ["kept", "single"]),
-    rounds: numbers("rounds", values.rounds ?? (quick ? "1" : "3"))[0]!,
+    rounds: numbers("rounds", values.rounds ?? (quick ? "1" : "5"))[0]!,
     seconds: numbers("seconds", values.seconds ?? (quick ? "2" : "4"))[0]!,
     targets: oneOf("targets", targetsOf(values), targetNames),
     before: values.before ?? null,
@@ -90,6 +93,7 @@ export function readOptions(args: readonly string[]): Options | string | null {
     subaccounts: numbers("subaccounts", values.subaccounts ?? "1")[0]!,
     generators: numbers("generators", values.generators ?? "1")[0]!,
     postfix: values.postfix ?? [],
+    fsyncMs: numbers("fsync-ms", values["fsync-ms"], 0)[0]!,
     disk: values.disk ?? "/var/tmp",
     memory: values.memory ?? "/dev/shm",
     html: values.html ?? "data/bench.html",
@@ -127,6 +131,7 @@ function parse(args: readonly string[]) {
       subaccounts: text,
       generators: text,
       postfix: { ...text, multiple: true },
+      "fsync-ms": { ...text, default: "0" },
       disk: text,
       memory: text,
       html: text,

@@ -78,6 +78,7 @@ export type PostfixOrder = Readonly<{
   folder: string; // empty, of its own
   sinkPort: number;
   settings: readonly string[]; // name = value, after ours
+  preload: string | null; // a library that its daemons are to load
 }>;
 
 export async function startPostfix(order: PostfixOrder): Promise<Target | Absent> {
@@ -90,10 +91,12 @@ export async function startPostfix(order: PostfixOrder): Promise<Target | Absent
   if (onTmpfs !== (name === "postfix-tmpfs")) return { name, why: `${folder} is ${onTmpfs ? "" : "not "}on tmpfs` };
 
   const port = await freePort();
-  layOut(folder, installed, port, settings(folder, sinkPort, order.settings));
+  const { preload } = order;
+  const further = preload === null ? order.settings : [...order.settings, "import_environment = LD_PRELOAD"];
+  layOut(folder, installed, port, settings(folder, sinkPort, further));
   const master = spawn(`${installed.daemons}/master`, ["-c", join(folder, "etc"), "-d"], {
     stdio: ["ignore", "ignore", "inherit"],
-    env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" },
+    env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", ...(preload === null ? {} : { LD_PRELOAD: preload }) },
   });
   const ended = once(master, "exit");
   const stop = async (): Promise<void> => {

@@ -24,6 +24,7 @@ export type RelayOrder = Readonly<{
   processes: number;
   subaccounts: number;
   profile: string | null; // folder for the relay's CPU profile
+  preload: string | null; // a library that PostgreSQL is to load
   postgres?: readonly string[]; // further settings of the server
 }>;
 
@@ -43,7 +44,9 @@ export async function startRelay(order: RelayOrder): Promise<Relay | Absent> {
   const redis = await startRedis(join(order.folder, "redis"));
   if (redis === undefined) return { name: order.name, why: "it needs redis-server or valkey-server" };
   started.use(redis);
-  const postgres = started.use(await startEmbedded(order.folder, createLog("silent"), settingsOf(order)));
+  const postgres = started.use(
+    await startEmbedded(order.folder, createLog("silent"), settingsOf(order), preloading(order)),
+  );
   const program = await settle(order, postgres.url, redis.url);
   const words = commandOf(order);
   await run(words, ["migrate"], program);
@@ -107,6 +110,10 @@ async function settle({ folder, sinkPort, tls, processes }: RelayOrder, database
     POSTMETER_PROCESSES: String(processes),
   };
   return { env, logFile: join(folder, "postmeter.log") };
+}
+
+function preloading({ preload }: RelayOrder): NodeJS.ProcessEnv {
+  return preload === null ? {} : { LD_PRELOAD: preload };
 }
 
 function profiling({ profile }: RelayOrder): string[] {

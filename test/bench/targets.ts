@@ -5,12 +5,15 @@ import type { Options } from "./options.ts";
 import { startPostfix } from "./postfix.ts";
 import { startRelay } from "./relay.ts";
 import type { Sink } from "./sink.ts";
+import { makeSlowDisk } from "./slow-disk.ts";
 import type { Absent, Target, TargetName } from "./target.ts";
 
 export type Targets = Readonly<{ present: readonly Target[]; absent: readonly Absent[] }> & AsyncDisposable;
 
 export async function startTargets(options: Options, sink: Sink): Promise<Targets> {
   await using started = new AsyncDisposableStack();
+  const slow = options.fsyncMs === 0 ? null : started.use(makeSlowDisk(options.disk, options.fsyncMs));
+  const preload = slow?.library ?? null;
   const present: Target[] = [];
   const absent: Absent[] = [];
   for (const name of options.targets) {
@@ -21,7 +24,7 @@ export async function startTargets(options: Options, sink: Sink): Promise<Target
       continue;
     }
     started.defer(() => rmSync(folder, { recursive: true, force: true, maxRetries: 3 }));
-    const target = await start(name, folder, options, sink);
+    const target = await start(name, folder, { ...options, preload }, sink);
     if ("why" in target) absent.push(target);
     else present.push(started.use(target));
   }
@@ -29,7 +32,9 @@ export async function startTargets(options: Options, sink: Sink): Promise<Target
   return { present, absent, [Symbol.asyncDispose]: () => all.disposeAsync() };
 }
 
-async function start(name: TargetName, folder: string, options: Options, sink: Sink): Promise<Target | Absent> {
+type Order = Options & Readonly<{ preload: string | null }>;
+
+async function start(name: TargetName, folder: string, options: Order, sink: Sink): Promise<Target | Absent> {
   const sinkPort = sink.port;
   switch (name) {
     case "relay":
@@ -39,7 +44,13 @@ async function start(name: TargetName, folder: string, options: Options, sink: S
       return startRelay({ ...options, name, folder, sinkPort, root: resolve(options.before), profile: null });
     case "postfix-tmpfs":
     case "postfix-disk":
-      return startPostfix({ name, folder: join(folder, "postfix"), sinkPort, settings: options.postfix });
+      return startPostfix({
+        name,
+        folder: join(folder, "postfix"),
+        sinkPort,
+        settings: options.postfix,
+        preload: options.preload,
+      });
     case "sink":
       return nothingBetween(sink);
   }
