@@ -92,7 +92,10 @@ export async function startPostfix(order: PostfixOrder): Promise<Target | Absent
 
   const port = await freePort();
   const { preload } = order;
-  const further = preload === null ? order.settings : [...order.settings, "import_environment = LD_PRELOAD"];
+  const further =
+    preload === null
+      ? order.settings
+      : [...order.settings, "import_environment = MAIL_CONFIG MAIL_DEBUG MAIL_LOGTAG TZ LANG=C LD_PRELOAD"];
   layOut(folder, installed, port, settings(folder, sinkPort, further));
   const master = spawn(`${installed.daemons}/master`, ["-c", join(folder, "etc"), "-d"], {
     stdio: ["ignore", "ignore", "inherit"],
