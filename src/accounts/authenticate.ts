@@ -17,7 +17,7 @@ import type { AccountChanges, Change } from "./changes.ts";
 import { createLanes } from "./lanes.ts";
 import { createLockout, networkOf } from "./lockout.ts";
 import type { Frozen, Principal, Scope, SubaccountPrincipal } from "./principal.ts";
-import { createRecent, type Recent, type Soon } from "./recent.ts";
+import { createRecent, type Recent, type Soon, whenKnown } from "./recent.ts";
 import { createSendingAccounts, type Inactive, type SendingAccount } from "./sending.ts";
 import { type StateFacts, shownState } from "./states.ts";
 
@@ -88,10 +88,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
       const account = known !== undefined && opens(known, hash, clock) ? await enter(known, key) : undefined;
       return account ?? lanes.run(networkOf(clientAddress), () => lookUp(name, hash, key));
     },
-    sending(principal) {
-      const account = accounts.of(principal);
-      return account instanceof Promise ? account.then((found) => found ?? REVOKED) : (account ?? REVOKED);
-    },
+    sending: (principal) => whenKnown(accounts.of(principal), (account) => account ?? REVOKED),
     async key(token) {
       const hash = keyring.hash(token);
       if (sameBytes(hash, operatorHash) && operatorKey !== "") return { kind: "operator", via: "key" };

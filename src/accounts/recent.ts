@@ -10,13 +10,18 @@ import { type AccountChanges, type Change, leavesAccounts } from "./changes.ts";
 /** What memory mostly knows: an answer at once costs a tenth of one that a promise brings. */
 export type Soon<T> = T | Promise<T>;
 
+/** What `use` makes of it, at once where it is there. */
+export function whenKnown<T, U>(soon: Soon<T>, use: (value: T) => U): Soon<U> {
+  return soon instanceof Promise ? soon.then(use) : use(soon);
+}
+
 export type Recent<V> = Readonly<{
   /** What is known without asking the database. */
   peek(key: string): V | undefined;
   /** Asks the database; calls for one key at a time share the answer. */
   load(key: string): Promise<V | undefined>;
   /** peek, else load. */
-  get(key: string): Promise<V | undefined>;
+  get(key: string): Soon<V | undefined>;
 }>;
 
 export type RecentOptions<V> = Readonly<{
@@ -81,5 +86,5 @@ export function createRecent<V>(options: RecentOptions<V>): Recent<V> {
     return answer;
   };
 
-  return { peek, load, get: async (key) => peek(key) ?? load(key) };
+  return { peek, load, get: (key) => peek(key) ?? load(key) };
 }

@@ -11,7 +11,7 @@ import type { CredentialId, MasterId, SubaccountId } from "../platform/ids.ts";
 import type { AccountChanges } from "./changes.ts";
 import { selectSubaccounts, statesOf, subaccountOf } from "./find.ts";
 import type { SubaccountPrincipal } from "./principal.ts";
-import { createRecent, type Soon } from "./recent.ts";
+import { createRecent, type Soon, whenKnown } from "./recent.ts";
 import { type ShownState, type StateFacts, shownState } from "./states.ts";
 
 export type SendingAccount = Readonly<{
@@ -68,9 +68,8 @@ export function createSendingAccounts(
   };
   return {
     of(principal) {
-      const key = `${principal.subaccountId} ${principal.credentialId ?? ""}`;
-      const known = recent.peek(key);
-      return known === undefined ? recent.load(key).then((facts) => now(facts, principal)) : now(known, principal);
+      const facts = recent.get(`${principal.subaccountId} ${principal.credentialId ?? ""}`);
+      return whenKnown(facts, (known) => now(known, principal));
     },
   };
 }

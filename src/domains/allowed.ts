@@ -6,7 +6,7 @@
  */
 import { sql } from "kysely";
 import type { AccountChanges } from "../accounts/changes.ts";
-import { createRecent, type Soon } from "../accounts/recent.ts";
+import { createRecent, type Soon, whenKnown } from "../accounts/recent.ts";
 import type { SendingAccount } from "../accounts/sending.ts";
 import type { Db } from "../platform/database.ts";
 
@@ -30,10 +30,8 @@ export function createSenderDomains(options: Readonly<{ db: Db; changes: Account
   return {
     allowed({ masterId, subaccountId, own, senderPolicy }, domain) {
       if (domain.includes(" ")) return false;
-      const key = `${masterId} ${subaccountId} ${own} ${domain}`;
-      const may = (holder: Holder | undefined) => holder === "this" || (holder === "nobody" && senderPolicy === "any");
-      const known = recent.peek(key);
-      return known === undefined ? recent.load(key).then(may) : may(known);
+      const holder = recent.get(`${masterId} ${subaccountId} ${own} ${domain}`);
+      return whenKnown(holder, (known) => known === "this" || (known === "nobody" && senderPolicy === "any"));
     },
   };
 }

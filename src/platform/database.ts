@@ -34,8 +34,8 @@ const BOOL_ARRAY = 1000;
 const types = {
   getTypeParser(oid: number, format?: "text" | "binary"): (value: string) => unknown {
     if (oid === INT8 || oid === NUMERIC) return Number;
-    if (oid === INT8_ARRAY || oid === INT4_ARRAY) return (text) => parsePlain(text, Number);
-    if (oid === BOOL_ARRAY) return (text) => parsePlain(text, isTrue);
+    if (oid === INT8_ARRAY || oid === INT4_ARRAY) return parseNumbers;
+    if (oid === BOOL_ARRAY) return parseTruths;
     return pg.types.getTypeParser(oid, format as "text");
   },
 } as pg.CustomTypesConfig;
@@ -47,7 +47,8 @@ function parsePlain<T>(text: string, parse: (item: string) => T): (T | null)[] {
   return items.map((item) => (item === "NULL" ? null : parse(item)));
 }
 
-const isTrue = (item: string) => item === "t";
+const parseNumbers = (text: string) => parsePlain(text, Number);
+const parseTruths = (text: string) => parsePlain(text, (item) => item === "t");
 
 /** Settings of every connection, as a startup option: no round trip. */
 function settings(options: DatabaseOptions): string {

@@ -3,7 +3,7 @@
  * ten thousand a second cost others half of their rate.
  *
  * Invariant: an account that is alone, and one that is refused less than PER_SECOND times a second, never waits; nobody
- * waits more than LONGEST_MS. Bounded: what is known of an account is forgotten when it has been quiet for a second.
+ * waits more than LONGEST_MS. Bounded: at most MAX_ACCOUNTS are known, then all are forgotten.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { SubaccountId } from "../platform/ids.ts";
