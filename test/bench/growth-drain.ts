@@ -1,7 +1,7 @@
 /** Watches the sink while a seeded run arrives: each of its messages once. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { compare } from "./compare.ts";
-import type { Sink } from "./sink.ts";
+import { arrived, type Sink } from "./sink.ts";
 
 export type Drained = Readonly<{ perSecond: number; problems: readonly string[] }>;
 
@@ -10,7 +10,7 @@ const patienceMs = 60_000;
 /** `start` lets the messages 1 to `count` of the run go. From the first arrival to the last. */
 export async function drained(sink: Sink, run: number, count: number, start: () => Promise<void>): Promise<Drained> {
   await start();
-  await arrived(sink, run, count);
+  await arrived(sink, run, count, patienceMs);
   await sleep(500); // a copy too many would follow closely
   const { copies, firstAt, lastAt, unique } = await sink.copies(run);
   const all = Uint32Array.from({ length: count }, (_, n) => n + 1);
@@ -19,18 +19,4 @@ export async function drained(sink: Sink, run: number, count: number, start: () 
     perSecond: (unique / Math.max(lastAt - firstAt, 1)) * 1000,
     problems: counts.map(([what, n]) => `${n} of the queue ${what}`),
   };
-}
-
-/** Until all have come, or none has for a minute. */
-export async function arrived(sink: Sink, run: number, count: number): Promise<void> {
-  let seen = -1;
-  let progressAt = Date.now();
-  for (;;) {
-    const { unique } = await sink.count(run);
-    if (unique >= count) return;
-    if (unique > seen) progressAt = Date.now();
-    else if (Date.now() - progressAt > patienceMs) return;
-    seen = unique;
-    await sleep(20);
-  }
 }

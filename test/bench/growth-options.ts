@@ -1,5 +1,6 @@
 /** What `npm run bench -- growth ...` understands. */
 import { parseArgs } from "node:util";
+import { readNumbers } from "./numbers.ts";
 
 export const subjectNames = ["processes", "subaccounts", "backlog", "ledger", "refusals", "fairness", "api"] as const;
 export type SubjectName = (typeof subjectNames)[number];
@@ -89,12 +90,8 @@ export function readGrowthOptions(args: readonly string[]): GrowthOptions | stri
   if (values.help) return null;
   const usual = values.quick ? quick : full;
   const problems: string[] = [];
-  const numbers = (name: keyof typeof full | "processes" | "sessions", otherwise: string): number[] => {
-    const given = values[name] ?? otherwise;
-    const list = given.split(",").map(Number);
-    if (list.some((n) => !Number.isInteger(n) || n < 1)) problems.push(`--${name}: whole numbers from 1, not ${given}`);
-    return list;
-  };
+  const numbers = (name: keyof typeof full | "processes" | "sessions", otherwise: string) =>
+    readNumbers(name, values[name] ?? otherwise, problems);
   const number = (name: Exclude<keyof typeof full, "subaccounts">): number => numbers(name, usual[name])[0]!;
   const only = (values.only ?? subjectNames.join(",")).split(",") as SubjectName[];
   if (only.some((name) => !subjectNames.includes(name))) problems.push(`--only: ${subjectNames.join(", ")}`);

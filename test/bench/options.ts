@@ -1,6 +1,7 @@
 /** What `npm run bench -- ...` understands. */
 import { parseArgs } from "node:util";
 import type { Tls } from "./connection.ts";
+import { readNumbers } from "./numbers.ts";
 import { type TargetName, targetNames } from "./target.ts";
 
 export type Options = Readonly<{
@@ -68,12 +69,7 @@ export function readOptions(args: readonly string[]): Options | string | null {
   if (values.help) return null;
   const quick = values.quick ?? false;
   const problems: string[] = [];
-  const numbers = (name: string, text: string, least = 1): number[] => {
-    const list = text.split(",").map(Number);
-    const wrong = list.some((n) => !Number.isInteger(n) || n < least);
-    if (wrong) problems.push(`--${name}: whole numbers from ${least}, not ${text}`);
-    return list;
-  };
+  const numbers = (name: string, text: string, least?: number) => readNumbers(name, text, problems, least);
   const oneOf = <T extends string>(name: string, text: string, known: readonly T[]): T[] => {
     const list = text.split(",") as T[];
     if (list.some((one) => !known.includes(one))) problems.push(`--${name}: ${known.join(", ")}; not ${text}`);

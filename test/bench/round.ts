@@ -4,7 +4,7 @@ import { compare } from "./compare.ts";
 import type { Tls } from "./connection.ts";
 import type { Generator } from "./generator.ts";
 import { cpuSeconds, type Peak, readPeaks, resetPeaks } from "./processes.ts";
-import type { Sink } from "./sink.ts";
+import { arrived, type Sink } from "./sink.ts";
 import { type Latency, latencyOf } from "./statistics.ts";
 import type { Target, TargetName } from "./target.ts";
 
@@ -81,16 +81,7 @@ export async function runRound(
 }
 
 async function drained(sink: Sink, run: number, accepted: number, patienceMs: number): Promise<void> {
-  let seen = -1;
-  let progressAt = Date.now();
-  for (;;) {
-    const { unique } = await sink.count(run);
-    if (unique >= accepted) break;
-    if (unique > seen) progressAt = Date.now();
-    else if (Date.now() - progressAt > patienceMs) break;
-    seen = unique;
-    await sleep(20);
-  }
+  await arrived(sink, run, accepted, patienceMs);
   await sleep(200); // a copy too many would follow closely
 }
 

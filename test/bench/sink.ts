@@ -1,6 +1,7 @@
 /** Holds the sink's process and asks it what arrived. */
 import { fork } from "node:child_process";
 import { once } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
 
 export type SinkQuestion = Readonly<{ kind: "count" | "copies"; run: number; number: number }>;
 
@@ -50,4 +51,18 @@ export async function startSink(): Promise<Sink> {
       await ended;
     },
   };
+}
+
+/** Until `count` messages of the run have come, or none has for `patienceMs`. */
+export async function arrived(sink: Sink, run: number, count: number, patienceMs: number): Promise<void> {
+  let seen = -1;
+  let progressAt = Date.now();
+  for (;;) {
+    const { unique } = await sink.count(run);
+    if (unique >= count) return;
+    if (unique > seen) progressAt = Date.now();
+    else if (Date.now() - progressAt > patienceMs) return;
+    seen = unique;
+    await sleep(20);
+  }
 }
