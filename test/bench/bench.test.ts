@@ -17,9 +17,8 @@ import type { Target } from "./target.ts";
 const played = (port: number): Target => ({
   name: "sink",
   about: "played",
-  port,
+  ports: { off: port },
   logins: [{ username: "bench", password: "secret" }],
-  tls: false,
   roots: [],
   books: () => Promise.resolve([]),
   verify: () => Promise.resolve(null),
@@ -125,6 +124,8 @@ test("a bad option is named, and nothing starts", () => {
   expect(readOptions(["--sessions", "0"])).toMatch("--sessions");
   expect(readOptions(["--targets", "exim"])).toMatch("--targets");
   expect(readOptions(["--fast"])).toMatch("--fast");
+  expect(readOptions(["--tls", "off,ssl"])).toMatch("--tls");
+  expect(readOptions(["--tls", "off,starttls"])).toMatchObject({ tls: ["off", "starttls"] });
   expect(readOptions(["--help"])).toBeNull();
   expect(readOptions(["--quick"])).toMatchObject({ rounds: 1, sessions: [20], quick: true });
 });

@@ -3,7 +3,8 @@ import { connect, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import type { Login } from "./target.ts";
 
-export type Tls = "off" | "starttls" | "implicit";
+export const tlsKinds = ["off", "starttls", "implicit"] as const;
+export type Tls = (typeof tlsKinds)[number];
 
 export type Server = Readonly<{
   port: number; // on 127.0.0.1

@@ -1,13 +1,12 @@
 /** Growth curves as plain SVG: named lines over a logarithmic x, with values from zero. */
 import { type Growth, plain } from "./growth-figures.ts";
-import { escapeText } from "./plot.ts";
+import { escapeText, svg, plotWidth as width } from "./svg.ts";
 
-const width = 720;
 const height = 220;
 const left = 70;
 const bottom = height - 26;
 
-export function growthCurve({ unit, x, lines }: Growth): string {
+export function growthCurve({ title, unit, x, lines }: Growth): string {
   const points = lines.flatMap((line) => line.points);
   if (points.length === 0) return "";
   const xs = [...new Set(points.map(([at]) => at))].sort((a, b) => a - b);
@@ -27,9 +26,12 @@ export function growthCurve({ unit, x, lines }: Growth): string {
   const paths = lines.map(({ points: own }, n) => {
     const dots = own.map(([at, value]) => `<circle cx="${across(at).toFixed(1)}" cy="${up(value).toFixed(1)}" r="3"/>`);
     const path = own.map(([at, value]) => `${across(at).toFixed(1)} ${up(value).toFixed(1)}`).join("L");
-    return `<g class="line${n % 4}"><path class="curve" d="M${path}"/>${dots.join("")}</g>`;
+    return `<g class="c${n % 6}"><path class="curve" d="M${path}"/>${dots.join("")}</g>`;
   });
-  const keys = lines.map(({ name }, n) => `<span class="key line${n % 4}"></span>${escapeText(name)}`).join("");
-  const svg = `<svg viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img">${[...grid, ...ticks, ...paths].join("")}</svg>`;
-  return `<p>${keys} (${escapeText(unit)}, by ${escapeText(x)})</p>${svg}`;
+  const keys = lines.map(({ name }, n) => `<span class="key c${n % 6}"></span>${escapeText(name)}`).join("");
+  const text = lines.map(
+    ({ name, points: own }) =>
+      `${name}: ${own.map(([at, value]) => `${plain(value)} at ${at.toLocaleString("en-US")}`).join(", ")}`,
+  );
+  return `<p>${keys} (${escapeText(unit)}, by ${escapeText(x)})</p>${svg(height, { title, text: text.join("; ") }, [...grid, ...ticks, ...paths].join(""))}`;
 }

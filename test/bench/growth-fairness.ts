@@ -72,7 +72,7 @@ async function probe(ground: Ground, stage: Stage, login: Login, end: Promise<un
   const { sink, options } = ground;
   while (!over) {
     const run = ground.nextRun();
-    const sent = await sendOne(stage.relay.port, login, run);
+    const sent = await sendOne(stage.relay.ports.off!, login, run);
     const cameAt = await arrival(sink, run);
     if (cameAt === undefined) problems.push(`a single message did not come within ${patienceMs / 1000} s`);
     else times.push(cameAt - sent);

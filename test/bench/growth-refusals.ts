@@ -17,12 +17,12 @@ export async function refusalsGrowth(ground: Ground): Promise<Found> {
   await using hammer = await startHammer();
   await reachLimit(stage);
   const login = stage.relay.logins[1]!;
-  const order = { port: stage.relay.port, login, sessions, seconds: ground.options.seconds, atOnce: 1 };
+  const order = { port: stage.relay.ports.off!, login, sessions, seconds: ground.options.seconds, atOnce: 1 };
   const figures: Figure[] = [];
   const told = { least: 0, most: 0 };
   const counting: Hammer["run"] = async (given) => {
     const seen = await hammer.run(given);
-    if (given.port !== stage.relay.port) return seen;
+    if (given.port !== stage.relay.ports.off!) return seen;
     told.least += seen.refused;
     told.most += seen.refused + (seen.reconnects + given.sessions) * given.atOnce; // answers that nobody read
     return seen;

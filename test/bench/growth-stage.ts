@@ -63,7 +63,7 @@ async function openStage(
     name: "relay",
     folder,
     sinkPort,
-    tls: "off",
+    tls: ["off"],
     processes,
     subaccounts,
     preload: null,

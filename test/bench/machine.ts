@@ -6,7 +6,7 @@ import { fileSystem } from "./targets.ts";
 /** Name and value, in the order to be shown. */
 export function machine(options: Options): readonly (readonly [string, string])[] {
   const processors = cpus();
-  const { tls, pipelining, rounds, seconds, subaccounts, generators } = options;
+  const { pipelining, rounds, seconds, subaccounts, generators } = options;
   const slower = options.fsyncMs === 0 ? "" : `; ${options.fsyncMs} ms added to each fsync of PostgreSQL and Postfix`;
   return [
     ["processors", `${processors.length} x ${processors[0]?.model.trim() ?? "unknown"}`],
@@ -16,7 +16,7 @@ export function machine(options: Options): readonly (readonly [string, string])[
     ["rounds", `${rounds} of ${seconds} s per target and scenario, alternating; medians`],
     [
       "generator",
-      `${generators} process(es), ${pipelining ? "pipelined" : "not pipelined"}, TLS ${tls} and ${subaccounts} subaccount(s) on the relay's side`,
+      `${generators} process(es), ${pipelining ? "pipelined" : "not pipelined"}, ${subaccounts} subaccount(s) on the relay's side`,
     ],
   ];
 }

@@ -5,6 +5,7 @@
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
+import type { Tls } from "./connection.ts";
 import { startGenerator } from "./generator.ts";
 import { growth } from "./growth.ts";
 import { machine } from "./machine.ts";
@@ -12,9 +13,10 @@ import { help, type Options, readOptions } from "./options.ts";
 import { renderPage } from "./page.ts";
 import { type Bench, type Round, runRound, type Scenario } from "./round.ts";
 import { type Sink, startSink } from "./sink.ts";
+import { makeSlowDisk } from "./slow-disk.ts";
 import { type Report, summarise } from "./summary.ts";
 import { renderTable, scenarioName } from "./table.ts";
-import type { Target } from "./target.ts";
+import { contenderName, type Target } from "./target.ts";
 import { startTargets } from "./targets.ts";
 
 const [first, ...others] = process.argv.slice(2);
@@ -36,15 +38,17 @@ async function peers(args: readonly string[]): Promise<number> {
 async function bench(options: Options): Promise<number> {
   const interrupted = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => interrupted.abort());
+  using slow = options.fsyncMs === 0 ? null : makeSlowDisk(options.disk, options.fsyncMs);
   await using sink = await startSink();
   await using generator = await startGenerator(options.generators);
-  await using targets = await startTargets(options, sink);
+  await using targets = await startTargets(options, sink, slow?.library ?? null);
   for (const { name, why } of targets.absent) console.log(`${name} is left out: ${why}`);
   if (targets.present.length === 0) return 1;
 
-  const setup: Bench = { sink, generator, tls: options.tls, pipelining: options.pipelining, patienceMs: 20_000 };
-  const rounds = await alternate(setup, targets.present, options, interrupted.signal);
-  const measured = rounds.filter((round) => round.run > targets.present.length);
+  const contenders = targets.present.flatMap((target) => waysInto(target, options));
+  const setup = { sink, generator, pipelining: options.pipelining, patienceMs: 20_000 };
+  const rounds = await alternate(setup, contenders, options, interrupted.signal);
+  const measured = rounds.filter((round) => round.run > contenders.length);
   const problems = [...rounds.flatMap(problemsOf), ...(await checkBooks(targets.present, rounds, sink))];
   const report: Report = {
     machine: machine(options),
@@ -58,25 +62,33 @@ async function bench(options: Options): Promise<number> {
   return problems.length === 0 && !interrupted.signal.aborted ? 0 : 1;
 }
 
-/** Every target in turn within each round, so that the machine's moods meet all alike. The first runs only warm up: a relay that runs for months has compiled its code. */
+type Contender = Readonly<{ target: Target; tls: Tls }>;
+
+/** As the options ask; a target that speaks no TLS takes part once, without. */
+function waysInto(target: Target, { tls }: Options): Contender[] {
+  const asked = tls.filter((kind) => target.ports[kind] !== undefined);
+  return (asked.length > 0 ? asked : (["off"] as const)).map((kind) => ({ target, tls: kind }));
+}
+
+/** Every contender in turn within each round, so that the machine's moods meet all alike. The first runs only warm up: a relay that runs for months has compiled its code. */
 async function alternate(
-  setup: Bench,
-  targets: readonly Target[],
+  setup: Omit<Bench, "tls">,
+  contenders: readonly Contender[],
   options: Options,
   signal: AbortSignal,
 ): Promise<Round[]> {
   const rounds: Round[] = [];
   const warmUp: Scenario = { sizeBytes: 4096, sessions: 20, keep: true };
-  const step = async (target: Target, scenario: Scenario, seconds: number): Promise<void> => {
+  const step = async ({ target, tls }: Contender, scenario: Scenario, seconds: number): Promise<void> => {
     if (signal.aborted) return;
-    rounds.push(await runRound(setup, target, scenario, rounds.length + 1, seconds));
+    rounds.push(await runRound({ ...setup, tls }, target, scenario, rounds.length + 1, seconds));
   };
-  for (const target of targets) await step(target, warmUp, options.quick ? 3 : 20);
+  for (const contender of contenders) await step(contender, warmUp, options.quick ? 3 : 20);
   for (const scenario of scenariosOf(options)) {
     process.stderr.write(`${scenarioName(scenario)} `);
     for (let round = 0; round < options.rounds; round++) {
-      for (let n = 0; n < targets.length; n++)
-        await step(targets[(n + round) % targets.length]!, scenario, options.seconds);
+      for (let n = 0; n < contenders.length; n++)
+        await step(contenders[(n + round) % contenders.length]!, scenario, options.seconds);
       process.stderr.write(".");
     }
     process.stderr.write("\n");
@@ -91,7 +103,7 @@ function scenariosOf({ sizes, sessions, connections }: Options): Scenario[] {
 }
 
 function problemsOf(round: Round): string[] {
-  return round.problems.map((problem) => `${round.target}, ${scenarioName(round.scenario)}: ${problem}`);
+  return round.problems.map((problem) => `${contenderName(round)}, ${scenarioName(round.scenario)}: ${problem}`);
 }
 
 /** The target's own books against what the clients were told, and a last look for late copies. */
@@ -109,7 +121,7 @@ async function checkBooks(targets: readonly Target[], rounds: readonly Round[], 
   }
   for (const round of rounds) {
     const late = (await sink.count(round.run)).messages - round.arrived;
-    if (late > 0) problems.push(`${round.target}, ${scenarioName(round.scenario)}: ${late} copies came late`);
+    if (late > 0) problems.push(`${contenderName(round)}, ${scenarioName(round.scenario)}: ${late} copies came late`);
   }
   return problems;
 }

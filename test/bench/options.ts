@@ -1,6 +1,6 @@
 /** What `npm run bench -- ...` understands. */
 import { parseArgs } from "node:util";
-import type { Tls } from "./connection.ts";
+import { type Tls, tlsKinds } from "./connection.ts";
 import { readNumbers } from "./numbers.ts";
 import { type TargetName, targetNames } from "./target.ts";
 
@@ -12,7 +12,7 @@ export type Options = Readonly<{
   seconds: number; // of sending in each round
   targets: readonly TargetName[];
   before: string | null; // folder of another checkout
-  tls: Tls;
+  tls: readonly Tls[];
   pipelining: boolean;
   processes: number; // POSTMETER_PROCESSES
   subaccounts: number;
@@ -42,7 +42,7 @@ no figures.
   --seconds 4              seconds of sending per round
   --targets relay,postfix-tmpfs,postfix-disk   also: sink (nothing between generator and sink)
   --before FOLDER          another checkout of Postmeter, set up, as one more target: what a change is worth
-  --tls off                off, starttls or implicit: on the way to Postmeter (Postfix stays without)
+  --tls off,starttls,implicit   ways into Postmeter, each a line of its own; off unless told (the peers stay without)
   --pipelining             MAIL, RCPT and DATA in one write, as mail servers do
   --processes 1            POSTMETER_PROCESSES
   --subaccounts 1          the sessions log in as so many subaccounts, in turn
@@ -83,7 +83,7 @@ export function readOptions(args: readonly string[]): Options | string | null {
     seconds: numbers("seconds", values.seconds ?? (quick ? "2" : "4"))[0]!,
     targets: oneOf("targets", targetsOf(values), targetNames),
     before: values.before ?? null,
-    tls: oneOf("tls", values.tls ?? "off", ["off", "starttls", "implicit"])[0]!,
+    tls: oneOf("tls", values.tls ?? "off", tlsKinds),
     pipelining: values.pipelining ?? false,
     processes: numbers("processes", values.processes ?? "1")[0]!,
     subaccounts: numbers("subaccounts", values.subaccounts ?? "1")[0]!,

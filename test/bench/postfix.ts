@@ -113,9 +113,8 @@ export async function startPostfix(order: PostfixOrder): Promise<Target | Absent
   return {
     name,
     about: `Postfix ${installed.version}, queue on ${onTmpfs ? "tmpfs" : "disk"}, no AUTH${order.settings.map((s) => `, ${s}`).join("")}`,
-    port,
+    ports: { off: port },
     logins: [],
-    tls: false,
     roots: [{ name: "postfix", pid: master.pid! }],
     books: () => Promise.resolve([]),
     verify: () => Promise.resolve(null),

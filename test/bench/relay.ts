@@ -20,7 +20,7 @@ export type RelayOrder = Readonly<{
   root?: string; // the checkout; this one unless given
   folder: string; // exists, on the measured disk, passable by all
   sinkPort: number;
-  tls: Tls;
+  tls: readonly Tls[]; // the ways in that are opened
   processes: number;
   subaccounts: number;
   profile: string | null; // folder for the relay's CPU profile
@@ -57,13 +57,14 @@ export async function startRelay(order: RelayOrder): Promise<Relay | Absent> {
   const all = started.move();
   return {
     name: order.name,
+    ports: Object.fromEntries(
+      order.tls.map((kind) => [kind, ports[kind === "implicit" ? "submissions" : "submission"]]),
+    ),
     about: `Postmeter on PostgreSQL 18 (fsync, synchronous_commit) and ${redis.version}, AUTH, ${order.processes} process(es)`,
-    port: ports[order.tls === "implicit" ? "submissions" : "submission"] ?? 0,
     logins: account.logins,
     databaseUrl: postgres.url,
     api,
     accounts: account,
-    tls: true,
     roots: [
       { name: "relay", pid: relay.pid },
       { name: "postgres", pid: postgres.pid() ?? 0 },
@@ -103,7 +104,7 @@ async function settle({ folder, sinkPort, tls, processes }: RelayOrder, database
     POSTMETER_UPSTREAM_URL: `smtp://127.0.0.1:${sinkPort}`,
     POSTMETER_AUTH_CLEARTEXT: "loopback",
     POSTMETER_SUBMISSION_PORT: "0",
-    POSTMETER_SUBMISSIONS_PORT: String(tls === "implicit" ? await freePort() : 0),
+    POSTMETER_SUBMISSIONS_PORT: String(tls.includes("implicit") ? await freePort() : 0),
     POSTMETER_HTTP_PORT: "0",
     POSTMETER_HOSTNAME: "relay.bench.example",
     POSTMETER_RETRY_SCHEDULE: "1s,2s,5s",

@@ -12,6 +12,7 @@ export type Scenario = Readonly<{ sizeBytes: number; sessions: number; keep: boo
 
 export type Round = Readonly<{
   target: TargetName;
+  tls: Tls;
   scenario: Scenario;
   run: number;
   accepted: number;
@@ -28,7 +29,7 @@ export type Round = Readonly<{
 export type Bench = Readonly<{
   sink: Sink;
   generator: Generator;
-  tls: Tls;
+  tls: Tls; // one of the target's ways in
   pipelining: boolean;
   /** A target that brings nothing for so long has lost what is missing. */
   patienceMs: number;
@@ -42,10 +43,12 @@ export async function runRound(
   seconds: number,
 ): Promise<Round> {
   const { sizeBytes, sessions, keep } = scenario;
+  const port = target.ports[tls];
+  if (port === undefined) throw new Error(`${target.name} has no way in with TLS ${tls}`);
   resetPeaks(target.roots);
   const cpuBefore = cpuSeconds(target.roots);
   const reports = await generator.run({
-    traffic: { port: target.port, tls: target.tls ? tls : "off", pipelining, sizeBytes, keep, run },
+    traffic: { port, tls, pipelining, sizeBytes, keep, run },
     logins: target.logins,
     sessions,
     seconds,
@@ -58,6 +61,7 @@ export async function runRound(
   const answeredAt = Math.max(...reports.map((report) => report.lastAt));
   return {
     target: target.name,
+    tls,
     scenario,
     run,
     accepted,

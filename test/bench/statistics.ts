@@ -1,13 +1,16 @@
 /** Percentiles and medians. */
 
-/** The levels that the page plots. */
-export const levels = [0, 5, 10, 25, 50, 75, 90, 95, 99, 99.5, 99.9, 100] as const;
+/** The levels of a curve, in per cent: each whole one, and each tenth of the last. */
+export const levels: readonly number[] = [
+  ...Array(100).keys(),
+  ...Array.from({ length: 10 }, (_, n) => (991 + n) / 10),
+];
 
 export type Latency = Readonly<{ p50: number; p99: number; curve: readonly number[] }>; // ms; curve by `levels`
 
 /** Nearest rank; NaN of nothing. `sorted` ascending. */
 export function percentile(sorted: ArrayLike<number>, level: number): number {
-  const rank = Math.max(Math.ceil((level / 100) * sorted.length), 1);
+  const rank = Math.max(Math.ceil((level / 100) * sorted.length - 1e-9), 1);
   return sorted[rank - 1] ?? Number.NaN;
 }
 

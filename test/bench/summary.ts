@@ -1,12 +1,14 @@
 /** Rounds put together: one line per scenario and target, medians over the rounds. */
+import type { Tls } from "./connection.ts";
 import type { Peak } from "./processes.ts";
 import type { Round, Scenario } from "./round.ts";
 import { type Latency, levels, median } from "./statistics.ts";
-import type { Absent, TargetName } from "./target.ts";
+import { type Absent, contenderName, type TargetName } from "./target.ts";
 
 export type Line = Readonly<{
   scenario: Scenario;
   target: TargetName;
+  tls: Tls;
   acceptedPerSecond: number;
   deliveredPerSecond: number;
   lowest: number; // delivered per second of the slowest round
@@ -16,7 +18,7 @@ export type Line = Readonly<{
   cpuPerThousand: number; // seconds
   cpuShares: readonly Readonly<{ name: string; seconds: number }>[];
   peaks: readonly Peak[];
-  /** Delivered rate of the relay over this target's; null on the relay's own line, or without one. */
+  /** Delivered rate of the relay (its first way in) over this line's; null on the relay's own line, or without one. */
   ratio: number | null;
 }>;
 
@@ -29,24 +31,26 @@ export type Report = Readonly<{
   problems: readonly string[];
 }>;
 
-/** In the order of the scenarios, and of the targets' first rounds within them. */
+/** In the order of the scenarios, and of the first rounds within them. */
 export function summarise(rounds: readonly Round[]): Line[] {
   const scenarios = Map.groupBy(rounds, (round) => JSON.stringify(round.scenario));
   return [...scenarios.values()].flatMap((ofScenario) => {
-    const byTarget = Map.groupBy(ofScenario, (round) => round.target);
-    const relay = byTarget.get("relay");
+    const groups = [...Map.groupBy(ofScenario, contenderName).values()];
+    const relay = groups.find(([first]) => first?.target === "relay");
     const own = relay && median(relay.map((round) => round.deliveredPerSecond));
-    return [...byTarget].map(([target, group]) => lineOf(target, group, target === "relay" ? undefined : own));
+    return groups.map((group) => lineOf(group, group === relay ? undefined : own));
   });
 }
 
-function lineOf(target: TargetName, group: readonly Round[], relay: number | undefined): Line {
+function lineOf(group: readonly Round[], relay: number | undefined): Line {
+  const { scenario, target, tls } = group[0]!;
   const over = (pick: (round: Round) => number): number => median(group.map(pick));
   const deliveredPerSecond = over((round) => round.deliveredPerSecond);
   const delivered = group.map((round) => round.deliveredPerSecond);
   return {
-    scenario: group[0]!.scenario,
+    scenario,
     target,
+    tls,
     acceptedPerSecond: over((round) => round.acceptedPerSecond),
     deliveredPerSecond,
     lowest: Math.min(...delivered),

@@ -1,6 +1,8 @@
 /** The report as text. */
 import type { Scenario } from "./round.ts";
+
 import type { Line, Report } from "./summary.ts";
+import { contenderName } from "./target.ts";
 
 export function scenarioName({ sizeBytes, sessions, keep }: Scenario): string {
   const size = sizeBytes % 1024 === 0 ? `${sizeBytes / 1024} KiB` : `${sizeBytes} bytes`;
@@ -8,7 +10,7 @@ export function scenarioName({ sizeBytes, sessions, keep }: Scenario): string {
 }
 
 const columns: readonly (readonly [title: string, cell: (line: Line) => string])[] = [
-  ["target", (line) => line.target],
+  ["target", contenderName],
   ["accepted/s", (line) => whole(line.acceptedPerSecond)],
   ["delivered/s", (line) => whole(line.deliveredPerSecond)],
   ["lowest-highest", (line) => `${whole(line.lowest)}-${whole(line.highest)}`],

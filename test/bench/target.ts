@@ -1,13 +1,14 @@
+import type { Tls } from "./connection.ts";
+
 /** What the bench drives: something that takes mail on a port and brings it to the sink. */
 export type Target = Readonly<{
   name: TargetName;
   /** One line for the report: version, where its queue is, what is on. */
   about: string;
-  port: number;
+  /** On 127.0.0.1, one for each way that it takes mail in. */
+  ports: Readonly<Partial<Record<Tls, number>>>;
   /** Sessions take these in turn; empty: no AUTH. */
   logins: readonly Login[];
-  /** Whether this target speaks TLS as the options ask for. */
-  tls: boolean;
   /** The programs whose process trees are this target. */
   roots: readonly Root[];
   /** What its own books say was accepted so far, per book; empty for a target that keeps none. */
@@ -26,3 +27,8 @@ export type TargetName = (typeof targetNames)[number];
 
 /** Said instead of a target that can't take part here. */
 export type Absent = Readonly<{ name: TargetName; why: string }>;
+
+/** What stands on a line of the report. */
+export function contenderName({ target, tls }: Readonly<{ target: TargetName; tls: Tls }>): string {
+  return tls === "off" ? target : `${target} ${tls}`;
+}

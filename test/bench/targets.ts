@@ -5,15 +5,13 @@ import type { Options } from "./options.ts";
 import { startPostfix } from "./postfix.ts";
 import { startRelay } from "./relay.ts";
 import type { Sink } from "./sink.ts";
-import { makeSlowDisk } from "./slow-disk.ts";
 import type { Absent, Target, TargetName } from "./target.ts";
 
 export type Targets = Readonly<{ present: readonly Target[]; absent: readonly Absent[] }> & AsyncDisposable;
 
-export async function startTargets(options: Options, sink: Sink): Promise<Targets> {
+/** @param preload a library that PostgreSQL and Postfix are to load */
+export async function startTargets(options: Options, sink: Sink, preload: string | null): Promise<Targets> {
   await using started = new AsyncDisposableStack();
-  const slow = options.fsyncMs === 0 ? null : started.use(makeSlowDisk(options.disk, options.fsyncMs));
-  const preload = slow?.library ?? null;
   const present: Target[] = [];
   const absent: Absent[] = [];
   for (const name of options.targets) {
@@ -61,9 +59,8 @@ function nothingBetween(sink: Sink): Target {
   return {
     name: "sink",
     about: "nothing between generator and sink",
-    port: sink.port,
+    ports: { off: sink.port },
     logins: [],
-    tls: false,
     roots: [{ name: "sink", pid: sink.pid }],
     books: () => Promise.resolve([]),
     verify: () => Promise.resolve(null),

@@ -1,5 +1,5 @@
 /** The report of a soak as one HTML page that needs nothing else: four plots over one axis of time, faults marked. */
-import { escapeText } from "../bench/plot.ts";
+import { escapeText } from "../bench/svg.ts";
 import type { Sample } from "./judge.ts";
 import type { Fault, Outcome } from "./soak.ts";
 
