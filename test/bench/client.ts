@@ -41,7 +41,7 @@ export async function runSession(traffic: Traffic, ledger: Ledger): Promise<void
       continue;
     }
     template.stamp(sequence);
-    const usable = await send(connection, traffic, ledger, sequence, template.bytes);
+    const usable = await send(connection, traffic, ledger, sequence, template.pieces);
     if (usable && traffic.keep) continue;
     await close(connection, usable);
     connection = undefined;
@@ -55,14 +55,14 @@ async function send(
   traffic: Traffic,
   ledger: Ledger,
   sequence: number,
-  bytes: Buffer,
+  pieces: readonly Buffer[],
 ): Promise<boolean> {
   const mailAt = nowMs();
   let dotAt = 0;
   try {
     await transact(c, traffic.pipelining);
     dotAt = nowMs();
-    c.write(bytes);
+    for (const piece of pieces) c.write(piece);
     const answer = await c.reply();
     const answeredAt = nowMs();
     if (answer.startsWith("250")) ledger.accepted(sequence, answeredAt - dotAt, answeredAt - mailAt);

@@ -40,7 +40,7 @@ on conflict (account_id, period_start) do update set used = usage.used + exclude
 
 export async function seedBacklog(pool: Pool, backlog: Backlog, say: Say): Promise<void> {
   const { masterId, subaccountId, run, count, sizeBytes, due } = backlog;
-  const { bytes } = createTemplate(run, sizeBytes);
+  const bytes = Buffer.concat(createTemplate(run, sizeBytes).pieces);
   const stored = bytes.subarray(0, bytes.length - ".\r\n".length);
   const digitsAt = findDigits(stored) + 4 + 1; // SQL counts from 1
   const wait = due === "now" ? "0" : "1 day";

@@ -2,8 +2,11 @@
 import { findDigits, formatBenchId, sequenceDigits } from "./bench-id.ts";
 
 export type Template = Readonly<{
-  /** The message with its final CRLF.CRLF. Reused for the next message once this one has its answer. */
-  bytes: Buffer;
+  /**
+   * The message with its final CRLF.CRLF: one piece; of a large one a second, which all messages of that size share.
+   * Reused for the next message once this one has its answer.
+   */
+  pieces: readonly Buffer[];
   stamp(sequence: number): void;
 }>;
 
@@ -21,19 +24,30 @@ export function createTemplate(run: number, sizeBytes: number): Template {
     "",
     "",
   ].join("\r\n");
-  const message = head + filler(sizeBytes - head.length);
-  const bytes = Buffer.from(`${message}.\r\n`, "latin1");
-  const inHeader = findDigits(bytes) + 4;
-  const inMessageId = bytes.indexOf("Message-ID: <") + "Message-ID: <".length + 4;
-  bytes.write(formatBenchId({ run, sequence: 0 }), inMessageId - 4, "latin1");
+  const header = Buffer.from(head, "latin1");
+  const body = fillerOf(sizeBytes - head.length);
+  const first = sizeBytes > sharedFromBytes ? header : Buffer.concat([header, body]);
+  const inHeader = findDigits(first) + 4;
+  const inMessageId = first.indexOf("Message-ID: <") + "Message-ID: <".length + 4;
+  first.write(formatBenchId({ run, sequence: 0 }), inMessageId - 4, "latin1");
   return {
-    bytes,
+    pieces: first === header ? [first, body] : [first],
     stamp(sequence) {
       const digits = String(sequence).padStart(sequenceDigits, "0");
-      bytes.write(digits, inHeader, "latin1");
-      bytes.write(digits, inMessageId, "latin1");
+      first.write(digits, inHeader, "latin1");
+      first.write(digits, inMessageId, "latin1");
     },
   };
+}
+
+/** Two hundred sessions with a body of 10 MB each would need 2 GB; small messages go out in one write. */
+const sharedFromBytes = 2 ** 20;
+let lastFiller = Buffer.alloc(0);
+
+function fillerOf(length: number): Buffer {
+  const bytes = length + ".\r\n".length;
+  if (lastFiller.length !== bytes) lastFiller = Buffer.from(`${filler(length)}.\r\n`, "latin1");
+  return lastFiller;
 }
 
 /** Lines of 76 characters, none of which starts with a dot, `length` bytes in all with their CRLFs. */
@@ -41,7 +55,8 @@ function filler(length: number): string {
   const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   const line = (n: number, width: number) =>
     Array.from({ length: width }, (_, i) => alphabet[(n * 31 + i * 7) % alphabet.length]).join("");
-  let text = "";
-  for (let n = 0; length - text.length >= 78 + 3; n++) text += `${line(n, 76)}\r\n`;
+  const block = Array.from({ length: alphabet.length }, (_, n) => `${line(n, 76)}\r\n`).join("");
+  const lines = Math.max(Math.floor((length - 3) / 78), 0);
+  const text = block.repeat(Math.ceil(lines / alphabet.length)).slice(0, lines * 78);
   return `${text}${line(1, Math.max(length - text.length - 2, 0))}\r\n`;
 }
