@@ -7,6 +7,7 @@ import { describe, expect, test } from "vitest";
 import { findDigits, readBenchId } from "./bench-id.ts";
 import { compare } from "./compare.ts";
 import { startGenerator } from "./generator.ts";
+import { startHaraka } from "./haraka.ts";
 import { createTemplate } from "./message.ts";
 import { readOptions } from "./options.ts";
 import { runRound } from "./round.ts";
@@ -120,6 +121,19 @@ test("percentiles are nearest ranks, medians are the middle", () => {
   expect(latencyOf([hundred.subarray(0, 30), hundred.subarray(30)])).toMatchObject({ p50: 50, p99: 99 });
   expect(percentile([], 50)).toBeNaN();
   expect([median([3, 1, 2]), median([4, 1])]).toEqual([2, 2.5]);
+});
+
+test("a peer that is not installed is left out, and told why", async () => {
+  const order = { folder: "", sinkPort: 1, preload: null };
+  expect(await startHaraka({ ...order, installed: null })).toMatchObject({ why: expect.stringMatching("--haraka") });
+  const why = expect.stringMatching(/not in \/nowhere\/node_modules\/Haraka \(npm install/);
+  expect(await startHaraka({ ...order, installed: "/nowhere" })).toEqual({ name: "haraka", why });
+});
+
+test("a folder of a further contender adds it to the targets", () => {
+  const usual = ["relay", "postfix-tmpfs", "postfix-disk"];
+  expect(readOptions(["--haraka", "a", "--before", "b"])).toMatchObject({ targets: [...usual, "haraka", "before"] });
+  expect(readOptions(["--haraka", "a", "--targets", "haraka,sink"])).toMatchObject({ targets: ["haraka", "sink"] });
 });
 
 test("a bad option is named, and nothing starts", () => {

@@ -12,6 +12,7 @@ export type Options = Readonly<{
   seconds: number; // of sending in each round
   targets: readonly TargetName[];
   before: string | null; // folder of another checkout
+  haraka: string | null; // folder in which it is installed
   tls: readonly Tls[];
   pipelining: boolean;
   processes: number; // POSTMETER_PROCESSES
@@ -41,6 +42,7 @@ no figures.
   --rounds 5               rounds per target and scenario; medians are shown
   --seconds 4              seconds of sending per round
   --targets relay,postfix-tmpfs,postfix-disk   also: sink (nothing between generator and sink)
+  --haraka FOLDER          one more peer: a folder in which npm install Haraka@3.3.4 was run
   --before FOLDER          another checkout of Postmeter, set up, as one more target: what a change is worth
   --tls off,starttls,implicit   ways into Postmeter, each a line of its own; off unless told (the peers stay without)
   --pipelining             MAIL, RCPT and DATA in one write, as mail servers do
@@ -82,7 +84,7 @@ export function readOptions(args: readonly string[]): Options | string | null {
     rounds: numbers("rounds", values.rounds ?? (quick ? "1" : "5"))[0]!,
     seconds: numbers("seconds", values.seconds ?? (quick ? "2" : "4"))[0]!,
     targets: oneOf("targets", targetsOf(values), targetNames),
-    before: values.before ?? null,
+    ...placesOf(values),
     tls: oneOf("tls", values.tls ?? "off", tlsKinds),
     pipelining: values.pipelining ?? false,
     processes: numbers("processes", values.processes ?? "1")[0]!,
@@ -92,18 +94,28 @@ export function readOptions(args: readonly string[]): Options | string | null {
     fsyncMs: numbers("fsync-ms", values["fsync-ms"], 0)[0]!,
     disk: values.disk ?? "/var/tmp",
     memory: values.memory ?? "/dev/shm",
-    html: values.html ?? "data/bench.html",
-    json: values.json ?? null,
-    profile: values.profile ?? null,
     quick,
   };
   if (options.sizes.some((size) => size < 512)) problems.push("--sizes: at least 512 bytes");
   return problems.length > 0 ? problems.join("\n") : options;
 }
 
-function targetsOf({ targets, before }: { targets?: string | undefined; before?: string | undefined }): string {
-  const named = targets ?? "relay,postfix-tmpfs,postfix-disk";
-  return before === undefined ? named : `${named},before`;
+function placesOf({ before, haraka, html, json, profile }: ReturnType<typeof parse>) {
+  return {
+    before: before ?? null,
+    haraka: haraka ?? null,
+    html: html ?? "data/bench.html",
+    json: json ?? null,
+    profile: profile ?? null,
+  };
+}
+
+type Named = Readonly<{ targets?: string | undefined; before?: string | undefined; haraka?: string | undefined }>;
+
+function targetsOf({ targets, before, haraka }: Named): string {
+  const named = (targets ?? "relay,postfix-tmpfs,postfix-disk").split(",");
+  const further = [haraka === undefined ? [] : "haraka", before === undefined ? [] : "before"].flat();
+  return [...new Set([...named, ...further])].join(",");
 }
 
 function parse(args: readonly string[]) {
@@ -122,6 +134,7 @@ function parse(args: readonly string[]) {
       seconds: text,
       targets: text,
       before: text,
+      haraka: text,
       tls: text,
       processes: text,
       subaccounts: text,

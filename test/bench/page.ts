@@ -11,6 +11,7 @@ const colours: Record<TargetName, string> = {
   relay: "c0",
   "postfix-tmpfs": "c1",
   "postfix-disk": "c2",
+  haraka: "c4",
   before: "c3",
   sink: "c5",
 };

@@ -1,6 +1,7 @@
-/** Free ports on loopback, for programs that can't take port 0 and tell which one they got. */
+/** Ports on loopback: free ones, for programs that can't take port 0 and tell which one they got, and whether someone answers. */
 import { once } from "node:events";
-import { type AddressInfo, createServer } from "node:net";
+import { type AddressInfo, connect, createServer } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, "127.0.0.1");
@@ -9,4 +10,15 @@ export async function freePort(): Promise<number> {
   server.close();
   await once(server, "close");
   return port;
+}
+
+/** True once something greets on the port. */
+export async function answers(port: number, withinMs: number): Promise<boolean> {
+  for (const until = Date.now() + withinMs; Date.now() < until; await sleep(50)) {
+    const socket = connect({ host: "127.0.0.1", port });
+    const greeted = await Promise.race([once(socket, "data").then(() => true), sleep(2000, false)]).catch(() => false);
+    socket.destroy();
+    if (greeted) return true;
+  }
+  return false;
 }

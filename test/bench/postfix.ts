@@ -8,11 +8,9 @@
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { chownSync, mkdirSync, statfsSync, writeFileSync } from "node:fs";
-import { connect } from "node:net";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
-import { freePort } from "./ports.ts";
+import { answers, freePort } from "./ports.ts";
 import type { Absent, Target, TargetName } from "./target.ts";
 
 const run = promisify(execFile);
@@ -141,15 +139,4 @@ function layOut(folder: string, { daemons, shlib, meta, uid, gid }: Installation
   const places = `daemon_directory = ${daemons}\nshlib_directory = ${shlib}\nmeta_directory = ${meta}\n`;
   writeFileSync(join(folder, "etc/main.cf"), places + main);
   writeFileSync(join(folder, "etc/master.cf"), `127.0.0.1:${port} inet n - n - - smtpd\n${services}`);
-}
-
-/** True once something greets on the port. */
-async function answers(port: number, withinMs: number): Promise<boolean> {
-  for (const until = Date.now() + withinMs; Date.now() < until; await sleep(50)) {
-    const socket = connect({ host: "127.0.0.1", port });
-    const greeted = await Promise.race([once(socket, "data").then(() => true), sleep(2000, false)]).catch(() => false);
-    socket.destroy();
-    if (greeted) return true;
-  }
-  return false;
 }

@@ -22,7 +22,7 @@ export type Root = Readonly<{ name: string; pid: number }>;
 
 export type Login = Readonly<{ username: string; password: string }>;
 
-export const targetNames = ["relay", "before", "postfix-tmpfs", "postfix-disk", "sink"] as const;
+export const targetNames = ["relay", "before", "postfix-tmpfs", "postfix-disk", "haraka", "sink"] as const;
 export type TargetName = (typeof targetNames)[number];
 
 /** Said instead of a target that can't take part here. */

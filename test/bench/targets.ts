@@ -1,6 +1,7 @@
 /** Starts what the options ask for; what can't take part says why. */
 import { chmodSync, mkdtempSync, rmSync, statfsSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { startHaraka } from "./haraka.ts";
 import type { Options } from "./options.ts";
 import { startPostfix } from "./postfix.ts";
 import { startRelay } from "./relay.ts";
@@ -49,6 +50,8 @@ async function start(name: TargetName, folder: string, options: Order, sink: Sin
         settings: options.postfix,
         preload: options.preload,
       });
+    case "haraka":
+      return startHaraka({ ...options, installed: options.haraka, folder, sinkPort });
     case "sink":
       return nothingBetween(sink);
   }
