@@ -75,7 +75,7 @@ function layOut(place: string, folder: string, port: number, sinkPort: number): 
     "config/smtp.ini": `listen=127.0.0.1:${port}\nnodes=0\n`,
     "config/log.ini": "[main]\nlevel=error\n",
     "config/dhparams.pem": "unused\n", // else it makes some when it starts, for half a minute
-    "config/outbound.ini": "enable_tls=false\nlocal_mx_ok=true\ntemp_fail_intervals=5s*100\n",
+    "config/outbound.ini": "enable_tls=false\ntemp_fail_intervals=5s*100\n",
     "plugins/to_the_sink.js": plugin(sinkPort),
   };
   for (const [path, content] of Object.entries(files)) writeFileSync(join(folder, path), content);

@@ -19,7 +19,7 @@ export type Options = Readonly<{
   subaccounts: number;
   generators: number;
   postfix: readonly string[];
-  fsyncMs: number; // added to each fsync of PostgreSQL and Postfix
+  fsyncMs: number; // added to each fsync of PostgreSQL and of the peers
   disk: string;
   memory: string;
   html: string;
@@ -50,7 +50,7 @@ no figures.
   --subaccounts 1          the sessions log in as so many subaccounts, in turn
   --generators 1           processes of the generator
   --postfix name=value     a further setting of main.cf; may be given more than once
-  --fsync-ms 1             each fsync of PostgreSQL and Postfix takes so many milliseconds longer (needs cc)
+  --fsync-ms 1             each fsync of PostgreSQL and of the peers takes so many milliseconds longer (needs cc)
   --disk /var/tmp          folder on the disk that is measured
   --memory /dev/shm        folder on tmpfs, for the peer that pays no disk
   --html data/bench.html   the page with plots

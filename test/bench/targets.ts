@@ -10,7 +10,7 @@ import type { Absent, Target, TargetName } from "./target.ts";
 
 export type Targets = Readonly<{ present: readonly Target[]; absent: readonly Absent[] }> & AsyncDisposable;
 
-/** @param preload a library that PostgreSQL and Postfix are to load */
+/** @param preload a library that PostgreSQL and the peers are to load */
 export async function startTargets(options: Options, sink: Sink, preload: string | null): Promise<Targets> {
   await using started = new AsyncDisposableStack();
   const present: Target[] = [];
