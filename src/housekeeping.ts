@@ -7,6 +7,7 @@ import { recheckDomains } from "./domains/recheck.ts";
 import type { House } from "./house.ts";
 import { closeDue } from "./metering/close.ts";
 import { forgetRefusals } from "./metering/forget-refusals.ts";
+import { sumDays } from "./metering/sum-days.ts";
 import { forgetKeys } from "./platform/idempotency.ts";
 import { startJobs, type Tasks } from "./platform/jobs.ts";
 import { ensurePartitions } from "./platform/partitions.ts";
@@ -19,6 +20,7 @@ const crontab = `
 * * * * * statements ?max=1
 */10 * * * * purge ?max=1&queue=purge
 17 * * * * partitions
+*/15 * * * * sum_days ?max=1&queue=sum_days
 */5 * * * * expire_held ?max=1
 */30 * * * * recheck_domains
 `;
@@ -32,6 +34,9 @@ export function startHousekeeping(house: House, publicUrl: string): Promise<Asyn
     reconcile: async () => void (await reconcile({ database, gate, metrics, log })),
     statements: async () => void (await closeDue(db, { clock, log })),
     partitions: async () => void (await ensurePartitions(db)),
+    async sum_days() {
+      for (const summed of await sumDays(db)) log.info({ event: "ledger.day_summed", ...summed });
+    },
     recheck_domains: async () =>
       void (await recheckDomains({ db, clock, log, lookup: createTxtLookup(config.dnsServers) })),
     expire_held: async () => void (await expireHeld(db)),

@@ -109,6 +109,8 @@ describe("tables", () => {
     lockout: ["accounts"],
     usage: [],
     usage_entry: ["metering", "spool"],
+    summed_day: ["metering"],
+    usage_day: ["metering"],
     top_up: ["quota"],
     refusal: ["metering"],
     statement: ["metering"],

@@ -13,7 +13,7 @@ const TOLD_EVERY_MS = 2000;
 
 export function addLedgerCommands(program: Command, cli: Cli): void {
   const ledger = group(program, "ledger", "the proof of the bill");
-  verb(ledger, "verify", "recompute every counter and statement; exit code 1 when one differs", [
+  verb(ledger, "verify", "recompute every counter, statement and kept sum; exit code 1 when one differs", [
     "ledger verify",
     "ledger verify --json",
   ]).action((options: Options) =>

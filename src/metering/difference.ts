@@ -1,9 +1,9 @@
 /** What `ledger verify` finds wrong. */
-export type Check = "counters" | "entries" | "messages" | "statements";
+export type Check = "counters" | "entries" | "messages" | "statements" | "days";
 
 export type Difference = Readonly<{
   check: Check;
-  /** The id (TypeID) of what is wrong: a message, an account, a statement. */
+  /** The id (TypeID) of what is wrong: a message, an account, a statement; of a day of the ledger its date. */
   subject: string;
   detail: string;
 }>;

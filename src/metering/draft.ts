@@ -3,14 +3,15 @@ import { type RawBuilder, sql } from "kysely";
 import type { Db } from "../platform/database.ts";
 import { notFound } from "../platform/errors.ts";
 import type { MasterId, SubaccountId } from "../platform/ids.ts";
-import { addSums, EMPTY_SUM, type LedgerSum, sumLedger } from "./ledger.ts";
+import { sumPeriod } from "./kept-sums.ts";
+import { addSums, EMPTY_SUM, type LedgerSum } from "./ledger.ts";
 import type { Period } from "./period.ts";
 import type { Statement, StatementLine } from "./statement.ts";
 
 export type Draft = Omit<Statement, "id" | "closedAt" | "linesHash" | "chainHash">;
 
 export async function draftStatement(db: Db, masterId: MasterId, period: Period): Promise<Draft> {
-  const sums = await sumLedger(db, { masterId, period });
+  const sums = await sumPeriod(db, { masterId, period });
   const terms = await readTerms(db, masterId, period);
   const lines = await readLines(db, masterId, period, sums);
   const { messages, units, corrections } = [...sums.values()].reduce(addSums, EMPTY_SUM);

@@ -1,14 +1,14 @@
 /**
- * Sums of the ledger, read slice by slice: no statement holds a snapshot for longer than about a million entries take
- * (half a second), since an old snapshot slows acceptance down for everybody.
+ * Sums of the ledger, from its entries alone.
  *
  * Invariant: of a period that has ended (and was fenced, see metering/close.ts) the sums are exact. Of a running one
  * each entry is counted at most once; entries that commit meanwhile may or may not be in.
  */
 import { sql } from "kysely";
 import type { Db } from "../platform/database.ts";
-import type { MasterId, SubaccountId } from "../platform/ids.ts";
+import type { AccountId, MasterId, SubaccountId } from "../platform/ids.ts";
 import type { Period } from "./period.ts";
+import { DAY_MS, eachSlice, type Span, widthFor } from "./slices.ts";
 
 /** `units` and `messages` of accept entries; `corrections` is the signed sum of the corrections. */
 export type LedgerSum = Readonly<{ messages: number; units: number; corrections: number }>;
@@ -19,14 +19,18 @@ export function addSums(a: LedgerSum, b: LedgerSum): LedgerSum {
   return { messages: a.messages + b.messages, units: a.units + b.units, corrections: a.corrections + b.corrections };
 }
 
-const DAY_MS = 86_400_000;
-
 /**
- * Bounds `[from, to)` on the ids of a period's entries: they name the days (partitions) to look into. An entry's id is as
+ * The instants of the ids of a period's entries: they name the days (partitions) to look into. An entry's id is as
  * old as the start of its upload, a day before acceptance at the very most; `ledger verify` reports entries that lie outside.
  */
+export function spanOf(period: Period): Span {
+  return { fromMs: period.start.getTime() - DAY_MS, toMs: period.end.getTime() + DAY_MS };
+}
+
+/** The same as bounds `[from, to)` on ids. */
 export function idsAround(period: Period): { from: string; to: string } {
-  return { from: idAt(period.start.getTime() - DAY_MS), to: idAt(period.end.getTime() + DAY_MS) };
+  const { fromMs, toMs } = spanOf(period);
+  return { from: idAt(fromMs), to: idAt(toMs) };
 }
 
 /** The smallest UUIDv7 of an instant. */
@@ -38,6 +42,8 @@ export function idAt(ms: number): string {
 export type LedgerRange = Readonly<{
   masterId: MasterId;
   period: Period;
+  /** Only these parts of it; left out: all. */
+  spans?: readonly Span[];
   /** Only ids up to this one; left out: all. */
   throughId?: string;
   /** About so many in one statement. */
@@ -51,48 +57,47 @@ const LAST = "ffffffff-ffff-ffff-ffff-ffffffffffff";
  * The sums of each subaccount that has an entry in the master's period.
  *
  * Slices follow the time in the ids, as the entries lie on the disk: to read them account by account would fetch each from
- * a place of its own. Their width comes from the counter, and from how many the last one held; it changes no sum.
+ * a place of its own. Their width comes from the counter, and from how many the last one held.
  */
 export async function sumLedger(db: Db, range: LedgerRange): Promise<Map<SubaccountId, LedgerSum>> {
-  const { masterId, period, sliceEntries = 1_000_000, onSlice } = range;
+  const { masterId, period, spans = [spanOf(period)], sliceEntries, onSlice } = range;
   const sums = new Map<SubaccountId, LedgerSum>();
-  const [startMs, endMs] = [period.start.getTime() - DAY_MS, period.end.getTime() + DAY_MS];
-  let widthMs = (endMs - startMs) * Math.min(1, sliceEntries / (await countedUnits(db, masterId, period)));
-  for (let fromMs = startMs; fromMs < endMs; ) {
-    const toMs = Math.min(fromMs + Math.max(Math.ceil(widthMs), 1), endMs);
-    const rows = await readSlice(db, range, idAt(fromMs), idAt(toMs));
+  const widthMs = widthFor(spanOf(period), await countedUnits(db, masterId, period), sliceEntries);
+  await eachSlice(spans, { widthMs, sliceEntries }, async (slice) => {
+    const rows = await readSlice(db, range, slice);
     const entries = rows.reduce((sum, row) => sum + row.entries, 0);
     onSlice?.(entries);
     for (const row of rows) sums.set(row.subaccount_id, addSums(sums.get(row.subaccount_id) ?? EMPTY_SUM, row));
-    if (entries > sliceEntries * 2) widthMs /= 2;
-    if (entries < sliceEntries / 2) widthMs *= 2;
-    fromMs = toMs;
-  }
+    return entries;
+  });
   return sums;
 }
 
-/** At least 1: what the counter says, as a hint of how many entries there are. */
-async function countedUnits(db: Db, masterId: MasterId, { start }: Period): Promise<number> {
+/** What the counter says, as a hint of how many entries there are. */
+export async function countedUnits(db: Db, accountId: AccountId, { start }: Period): Promise<number> {
   const row = await db
     .selectFrom("usage")
     .select("used")
-    .where("account_id", "=", masterId)
+    .where("account_id", "=", accountId)
     .where("period_start", "=", start)
     .executeTakeFirst();
-  return Math.max(row?.used ?? 0, 1);
+  return row?.used ?? 0;
 }
+
+/** Columns of a LedgerSum, over rows of usage_entry. */
+export const sumsOf = sql`count(*) filter (where kind = 'accept') as messages,
+  coalesce(sum(units) filter (where kind = 'accept'), 0)::bigint as units,
+  coalesce(sum(units) filter (where kind = 'correction'), 0)::bigint as corrections`;
 
 type SliceRow = LedgerSum & { subaccount_id: SubaccountId; entries: number };
 
-async function readSlice(db: Db, range: LedgerRange, from: string, to: string): Promise<SliceRow[]> {
+async function readSlice(db: Db, range: LedgerRange, { fromMs, toMs }: Span): Promise<SliceRow[]> {
   const { masterId, period, throughId = LAST } = range;
   const { rows } = await sql<SliceRow>`
-    select subaccount_id, count(*) as entries, count(*) filter (where kind = 'accept') as messages,
-           coalesce(sum(units) filter (where kind = 'accept'), 0)::bigint as units,
-           coalesce(sum(units) filter (where kind = 'correction'), 0)::bigint as corrections
+    select subaccount_id, count(*) as entries, ${sumsOf}
       from usage_entry
      where master_id = ${masterId} and period_start = ${period.start}
-       and id >= ${from}::uuid and id < ${to}::uuid and id <= ${throughId}::uuid
+       and id >= ${idAt(fromMs)}::uuid and id < ${idAt(toMs)}::uuid and id <= ${throughId}::uuid
      group by subaccount_id`.execute(db);
   return rows;
 }

@@ -49,9 +49,13 @@ export function previousPeriod(calendar: Calendar, period: Period): Period {
 
 /** A period's name: its start date in the zone that rules it, e.g. "2026-11-01". Unique within a calendar. */
 export function periodDate(calendar: Calendar, period: Period): string {
-  const { next } = calendar;
-  const ruling = next !== undefined && period.start >= next.changesAt ? next : calendar;
-  return new Date(wallMs(zoneOf(ruling.timeZone), period.start.getTime())).toISOString().slice(0, 10);
+  const { timeZone } = rulingAnchor(calendar, period);
+  return new Date(wallMs(zoneOf(timeZone), period.start.getTime())).toISOString().slice(0, 10);
+}
+
+/** The anchor day and zone that rule a period of this calendar. */
+export function rulingAnchor({ next, ...now }: Calendar, period: Pick<Period, "start">): Anchor {
+  return next !== undefined && period.start >= next.changesAt ? next : now;
 }
 
 /** The period of that name; undefined when none starts on that date. */

@@ -1,9 +1,10 @@
 /**
- * The proof of promise P3: recomputes every counter and every statement from the ledger, and the ledger from the mail.
+ * The proof of promise P3: recomputes every counter, every statement and every kept sum from the ledger, and the ledger from the mail.
  *
  *   accept entries of a period = usage counter = what the API shows as used = the statement's units (per subaccount, per master)
  *   correction entries         = what the API shows as corrections = the statement's corrections; they move no counter
  *   accept entries             = messages that were stored, one each, a unit per recipient (while messages are kept)
+ *   entries of a day gone by   = the sums that are kept of it; counters and statements are held against the entries themselves
  *
  * Invariant: reads only; page by page, without a long transaction, also while mail is accepted: a difference is reported
  * only where one snapshot shows it.
@@ -12,6 +13,7 @@ import type { Clock } from "../platform/clock.ts";
 import type { Db } from "../platform/database.ts";
 import type { Check, Difference, Findings, Progress } from "./difference.ts";
 import { verifyCounters } from "./verify-counters.ts";
+import { verifyDays } from "./verify-days.ts";
 import { verifyEntries } from "./verify-entries.ts";
 import { verifyMessages } from "./verify-messages.ts";
 import { verifyStatements } from "./verify-statements.ts";
@@ -33,7 +35,7 @@ export async function verifyLedger(
   clock: Clock,
   onProgress: (progress: Progress) => void = () => {},
 ): Promise<LedgerReport> {
-  const read: Record<Check, number> = { counters: 0, entries: 0, messages: 0, statements: 0 };
+  const read: Record<Check, number> = { counters: 0, entries: 0, messages: 0, statements: 0, days: 0 };
   const differences: Difference[] = [];
   let found = 0;
   const findingsOf = (check: Check): Findings => ({
@@ -50,5 +52,6 @@ export async function verifyLedger(
   await verifyEntries(db, findingsOf("entries"));
   await verifyMessages(db, findingsOf("messages"));
   await verifyStatements(db, findingsOf("statements"));
+  await verifyDays(db, findingsOf("days"));
   return { ok: found === 0, read, differences, found };
 }

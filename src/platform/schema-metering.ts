@@ -1,4 +1,4 @@
-/** What was used and what is charged: the tables of 0002_metering.sql. */
+/** What was used and what is charged: the tables of 0002_metering.sql and 0015_usage_day.sql. */
 import type { ColumnType, Generated } from "kysely";
 import type { AccountId, EntryId, EventId, MasterId, MessageId, StatementId, SubaccountId, TopUpId } from "./ids.ts";
 
@@ -28,6 +28,25 @@ export type UsageEntryTable = {
   corrects: MessageId | null;
   note: string | null;
   accepted_at: Date;
+};
+
+/** Dates as text, `2026-11-01`; give and take them as such (`::date`, `::text`). */
+export type SummedDayTable = {
+  entry_day: string;
+  entries: number;
+  summed_at: Date;
+};
+
+export type UsageDayTable = {
+  entry_day: string;
+  master_id: MasterId;
+  period_start: Date;
+  subaccount_id: SubaccountId;
+  since: Date;
+  until: Date;
+  messages: number;
+  units: number;
+  corrections: number;
 };
 
 export type TopUpTable = {

@@ -15,7 +15,9 @@ import type {
   StatementDueTable,
   StatementLineTable,
   StatementTable,
+  SummedDayTable,
   TopUpTable,
+  UsageDayTable,
   UsageEntryTable,
   UsageTable,
 } from "./schema-metering.ts";
@@ -45,6 +47,8 @@ export type Schema = {
   node: NodeTable;
   usage: UsageTable;
   usage_entry: UsageEntryTable;
+  summed_day: SummedDayTable;
+  usage_day: UsageDayTable;
   top_up: TopUpTable;
   refusal: RefusalTable;
   statement: StatementTable;

@@ -1,4 +1,6 @@
 /** A ledger of fifty million entries in one running month: what a master asks about it every day, and its statement. */
+import { sumDays } from "../../src/metering/sum-days.ts";
+import { openDatabase } from "../../src/platform/database.ts";
 import { formatId, type SubaccountId } from "../../src/platform/ids.ts";
 import { createCaller, p99Of } from "./growth-calls.ts";
 import type { Figure, Found } from "./growth-figures.ts";
@@ -17,11 +19,11 @@ export async function ledgerGrowth(ground: Ground): Promise<Found> {
   await prepare(stage.pool);
   await seedSubaccounts(stage.pool, stage.masterId, 1, customers, say);
   await seedLedger(stage.pool, { masterId: stage.masterId, customers, entries }, say);
+  const figures: Figure[] = await timeSums(stage, say);
   await settleDown(stage.pool, say);
   const ids = await someOf(stage);
   using master = createCaller(stage.relay.api.url, stage.relay.accounts.masterKey);
   using operator = createCaller(stage.relay.api.url, stage.relay.api.operatorKey);
-  const figures: Figure[] = [];
   const ask = async (caller: typeof master, what: string, path: (n: number) => string, times = calls) => {
     say(what);
     figures.push(await p99Of(caller, what, times, path));
@@ -43,6 +45,22 @@ export async function ledgerGrowth(ground: Ground): Promise<Found> {
   figures.push({ what: "delivered beside it", seen: round.deliveredPerSecond, unit: "/s", goal: null });
   const books = entries <= verifiable ? await bookProblems("ledger", stage) : [];
   return { figures, curves: [], problems: [...statement.problems, ...round.problems, ...books] };
+}
+
+/** The days that are old enough, as the job sums them after an upgrade, and what one of them takes; early in a month there are none. */
+async function timeSums({ relay }: Stage, say: (text: string) => void): Promise<Figure[]> {
+  say("sums of the days");
+  await using database = openDatabase({ url: relay.databaseUrl, applicationName: "bench" });
+  const started = performance.now();
+  const days = (await sumDays(database.db, { budgetMs: Number.POSITIVE_INFINITY })).filter(
+    ({ entries }) => entries > 0,
+  );
+  const seconds = (performance.now() - started) / 1000;
+  await database.pool.query("vacuum (analyze) usage_day, summed_day");
+  if (days.length === 0) return [];
+  const entries = Math.round(days.reduce((sum, day) => sum + day.entries, 0) / days.length);
+  const what = `summing a day of ${entries.toLocaleString("en-US")} entries`;
+  return [{ what, seen: seconds / days.length, unit: "s", goal: null, note: `${days.length} days` }];
 }
 
 async function someOf({ pool }: Stage): Promise<string[]> {

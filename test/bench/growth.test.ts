@@ -1,5 +1,6 @@
 /** The growth bench's own honesty: its seeds are books that agree, and what goes missing from them is told. */
 import { describe, expect, test } from "vitest";
+import { sumDays } from "../../src/metering/sum-days.ts";
 import { verifyLedger } from "../../src/metering/verify.ts";
 import { testDatabase } from "../support/database.ts";
 import { tenants } from "../support/tenants.ts";
@@ -21,6 +22,7 @@ async function seeded() {
   await seedSubaccounts(pool, master.id, 1, 20, silent);
   await seedMasters(pool, 3, silent);
   await seedLedger(pool, { masterId: master.id, customers: 20, entries: 500 }, silent);
+  await sumDays(database.db);
   const subaccountId = master.ownSubaccountId;
   const backlog = { masterId: master.id, subaccountId, run: 7, count: 40, sizeBytes: 600, due: "now" } as const;
   await seedBacklog(pool, backlog, silent);
@@ -45,7 +47,9 @@ describe("seeds", () => {
     await pool.query("delete from message where id = (select min(id::text)::uuid from message)");
     const { ok, differences } = await verifyLedger(db, clock);
     expect(ok).toBe(false);
-    expect(new Set(differences.map(({ check }) => check))).toEqual(new Set(["counters", "messages"]));
+    const checks = new Set(differences.map(({ check }) => check));
+    checks.delete("days"); // the entry is of a summed day, but for the first days of a month
+    expect(checks).toEqual(new Set(["counters", "messages"]));
   });
 });
 

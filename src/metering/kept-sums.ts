@@ -1,0 +1,89 @@
+/**
+ * The ledger's sums where days are kept summed (metering/sum-days.ts): what is kept, and the spans left to be read from
+ * the entries.
+ *
+ * Invariant: the sums are those of the entries. Which days are summed and what they hold is read in one snapshot, and an
+ * entry that comes late takes its day out of them as it is committed; so each entry is counted once, in one of both.
+ */
+import { type RawBuilder, sql } from "kysely";
+import type { Db } from "../platform/database.ts";
+import type { MasterId, SubaccountId } from "../platform/ids.ts";
+import { dateAt } from "./dates.ts";
+import { addSums, EMPTY_SUM, type LedgerSum, spanOf, sumLedger } from "./ledger.ts";
+import type { Period } from "./period.ts";
+import { DAY_MS, type Span } from "./slices.ts";
+
+type Account = Readonly<{ masterId: MasterId; period: Period }>;
+
+/** The sums of each subaccount that has an entry in the master's period. */
+export async function sumPeriod(db: Db, { masterId, period }: Account): Promise<Map<SubaccountId, LedgerSum>> {
+  const kept = await readKept(db, { masterId, period });
+  const sums = await sumLedger(db, { masterId, period, spans: spansWithout(spanOf(period), kept.days) });
+  for (const { id, ...sum } of kept.sums) sums.set(id, addSums(sums.get(id) ?? EMPTY_SUM, sum));
+  return sums;
+}
+
+type Kept = Readonly<{ days: string[]; sums: (LedgerSum & { id: SubaccountId })[] }>;
+
+async function readKept(db: Db, { masterId, period }: Account): Promise<Kept> {
+  const which = sql`master_id = ${masterId} and period_start = ${period.start}`;
+  const { rows } = await sql<LedgerSum & { id: SubaccountId | null; day: string }>`
+    with summed as materialized (${summedDays(period)})
+    select null::uuid as id, entry_day::text as day, 0 as messages, 0 as units, 0 as corrections from summed
+    union all
+    select d.subaccount_id, null, sum(d.messages)::bigint, sum(d.units)::bigint, sum(d.corrections)::bigint
+      from summed cross join ${keptOf(which)} d group by d.subaccount_id`.execute(db);
+  const days: string[] = [];
+  const sums: Kept["sums"] = [];
+  for (const { id, day, messages, units, corrections } of rows) {
+    if (id === null) days.push(day);
+    else sums.push({ id, messages, units, corrections });
+  }
+  return { days, sums };
+}
+
+/** A kept sum of the entries whose ids are of `span`; null: the subaccount has none on that day. */
+export type KeptPart = LedgerSum & Readonly<{ day: string; span: Span | null }>;
+
+/** What is kept of one subaccount, with every summed day. */
+export async function readKeptParts(
+  db: Db,
+  { id, masterId, period }: Account & Readonly<{ id: SubaccountId }>,
+): Promise<KeptPart[]> {
+  const which = sql`master_id = ${masterId} and period_start = ${period.start} and subaccount_id = ${id}`;
+  const { rows } = await sql<LedgerSum & { day: string; since: Date | null; until: Date }>`
+    with summed as materialized (${summedDays(period)})
+    select summed.entry_day::text as day, d.since, d.until, coalesce(d.messages, 0) as messages,
+           coalesce(d.units, 0) as units, coalesce(d.corrections, 0) as corrections
+      from summed left join ${keptOf(which)} d on true`.execute(db);
+  return rows.map(({ since, until, ...row }) => ({
+    ...row,
+    span: since === null ? null : { fromMs: since.getTime(), toMs: until.getTime() },
+  }));
+}
+
+/** Of those that lie wholly within the span of the period's ids; what sticks out at its ends is little. */
+function summedDays(period: Period): RawBuilder<{ entry_day: string }> {
+  const { fromMs, toMs } = spanOf(period);
+  const first = dateAt(Math.ceil(fromMs / DAY_MS) * DAY_MS);
+  const end = dateAt(Math.floor(toMs / DAY_MS) * DAY_MS);
+  return sql`select entry_day from summed_day where entry_day >= ${first}::date and entry_day < ${end}::date`;
+}
+
+/** Rows of usage_day for each day of `summed`, looked up by the whole front of the key whatever the statistics say. */
+function keptOf(which: RawBuilder<unknown>): RawBuilder<unknown> {
+  return sql`lateral (select * from usage_day where entry_day = summed.entry_day and ${which} offset 0)`;
+}
+
+/** What is left of a span without these days (`2026-11-01`). */
+export function spansWithout(span: Span, days: Iterable<string>): Span[] {
+  const spans: Span[] = [];
+  let { fromMs } = span;
+  for (const day of [...days].sort()) {
+    const startMs = Date.parse(`${day}T00:00:00Z`);
+    if (startMs > fromMs) spans.push({ fromMs, toMs: startMs });
+    fromMs = startMs + DAY_MS;
+  }
+  if (fromMs < span.toMs) spans.push({ fromMs, toMs: span.toMs });
+  return spans;
+}
