@@ -1,6 +1,6 @@
 /**
- * Every entry of the ledger is well formed: it belongs to a counter and lies in its period; a void charges nothing; a
- * correction names a charge of its account, and takes back no more than was charged.
+ * Every entry of the ledger is well formed: a charge belongs to a counter, all lie in their period; a void charges nothing; a
+ * correction names a charge of its account, and takes back no more than was charged. It may come in a period without any mail.
  */
 import { sql } from "kysely";
 import type { Db } from "../platform/database.ts";
@@ -23,8 +23,8 @@ const page = (after: string) => sql<Page>`
   ), judged as (
     select p.id, p.kind, case
       when p.kind = 'void' then case when p.units <> 0 then 'charges something' end
-      when m.account_id is null or (p.kind = 'accept' and u.account_id is null) then 'belongs to no counter'
-      when p.accepted_at < m.period_start or p.accepted_at >= m.period_end then 'lies outside of its period'
+      when p.kind = 'accept' and (m.account_id is null or u.account_id is null) then 'belongs to no counter'
+      when p.accepted_at < p.period_start or p.accepted_at >= m.period_end then 'lies outside of its period'
       when p.id < m.first_id or p.id >= m.end_id then 'has an id that lies outside of its period'
       when p.kind = 'accept' then case when p.units < 1 then 'charges nothing' when p.corrects is not null then 'corrects another' end
       when not exists (select from usage_entry c where c.id = p.corrects and c.kind = 'accept' and c.subaccount_id = p.subaccount_id)

@@ -54,10 +54,13 @@ async function purgeBodies(db: Db, retentionMs: number): Promise<number> {
 async function dropDays(db: Db, table: "message" | "event", retentionMs: number): Promise<string[]> {
   const parents = table === "message" ? ["recipient", "body", "message"] : ["event"];
   const { rows } = await sql<{ day: string }>`
-    select substr(c.relname, length(${table}) + 2) as day
-      from pg_inherits i join pg_class c on c.oid = i.inhrelid join pg_class p on p.oid = i.inhparent
-     where p.relname = ${table} and p.relnamespace = current_schema()::regnamespace
-       and to_date(substr(c.relname, length(${table}) + 2), 'YYYYMMDD') + 1 <= pm_now() - make_interval(secs => ${retentionMs / 1000}::float8)
+    with partitions as materialized (
+      select substr(c.relname, length(${table}) + 2) as day
+        from pg_inherits i join pg_class c on c.oid = i.inhrelid join pg_class p on p.oid = i.inhparent
+       where p.relname = ${table} and p.relnamespace = current_schema()::regnamespace
+    )
+    select day from partitions
+     where to_date(day, 'YYYYMMDD') + 1 <= pm_now() - make_interval(secs => ${retentionMs / 1000}::float8)
      order by 1`.execute(db);
   const dropped: string[] = [];
   for (const { day } of rows) {

@@ -7,7 +7,8 @@ import { fileSystem } from "./targets.ts";
 export function machine(options: Options): readonly (readonly [string, string])[] {
   const processors = cpus();
   const { pipelining, rounds, seconds, subaccounts, generators } = options;
-  const slower = options.fsyncMs === 0 ? "" : `; ${options.fsyncMs} ms added to each fsync of PostgreSQL and of the peers`;
+  const slower =
+    options.fsyncMs === 0 ? "" : `; ${options.fsyncMs} ms added to each fsync of PostgreSQL and of the peers`;
   return [
     ["processors", `${processors.length} x ${processors[0]?.model.trim() ?? "unknown"}`],
     ["memory", `${(totalmem() / 2 ** 30).toFixed(1)} GiB`],

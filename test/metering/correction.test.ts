@@ -7,6 +7,7 @@ import { periodAt } from "../../src/metering/period.ts";
 import { readStatement } from "../../src/metering/read-statement.ts";
 import { billedUnits } from "../../src/metering/statement.ts";
 import { readMasterUsage, readUsage } from "../../src/metering/usage.ts";
+import { verifyLedger } from "../../src/metering/verify.ts";
 import type { MessageId } from "../../src/platform/ids.ts";
 import { newId } from "../../src/platform/ids.ts";
 import { seedMaster, seedSubaccount } from "../support/accounts.ts";
@@ -102,6 +103,14 @@ test("a message of a closed period is corrected in the running one; the closed s
   const current = await read("current");
   expect(current).toMatchObject({ units: 0, corrections: -3 });
   expect(billedUnits(current)).toBe(-3);
+  // That period has no mail yet, and so no counters.
+  expect(await verifyLedger(after.db, after.clock)).toMatchObject({ ok: true, differences: [] });
+  await database.pool.query(
+    "update usage_entry set period_start = period_start + interval '1 month' where kind = 'correction'",
+  );
+  expect((await verifyLedger(after.db, after.clock)).differences).toContainEqual(
+    expect.objectContaining({ check: "entries", detail: "its correction entry lies outside of its period" }),
+  );
 });
 
 test("a statement waits for a correction that is under way, and no later one gets into the closed period", async () => {
