@@ -58,10 +58,14 @@ export type Call<
   list: string;
 }>;
 
+/** `chunks`: of a long one, made while it is sent; the client is cut off where that fails. */
+export type Content = Readonly<{ type: string; fileName?: string }> &
+  (Readonly<{ bytes: Uint8Array }> | Readonly<{ chunks: AsyncIterable<string> }>);
+
 export type Answer<A extends z.ZodType = z.ZodType> = Readonly<{
   body?: z.output<A>;
   /** Another representation instead of `body`. */
-  content?: Readonly<{ type: string; bytes: Uint8Array; fileName?: string }>;
+  content?: Content;
   /** Of the row that was shown or changed: becomes the ETag. */
   version?: number;
   /** What changed: this process forgets what it knew of it, and the gate learns, after the commit and before the answer. */

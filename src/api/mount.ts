@@ -4,6 +4,7 @@
  * Invariant: nothing of the request is looked up before the principal is known, and nothing runs before all of it is
  * valid.
  */
+import type { HttpBindings } from "@hono/node-server";
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import { actFor } from "../accounts/act-for.ts";
@@ -37,7 +38,7 @@ export function mount(app: OpenAPIHono<Env>, deps: Deps, doorkeeper: Doorkeeper,
     permit(principal, definition);
     const call = await readCall(c, definition, principal);
     const key = definition.idempotent ? readKey(c.req.header("idempotency-key")) : undefined;
-    if (key === undefined) return respond(await runAlone(deps, endpoint, call));
+    if (key === undefined) return respond(await runAlone(deps, endpoint, call), () => cutOff(c));
     return respondRendered(await runOnce(c, deps, endpoint, call, key));
   });
 }
@@ -141,7 +142,7 @@ function render({ status, body, version }: Answer & { status: number }): Rendere
   return { status, headers: { "Content-Type": "application/json", ...etag }, body: JSON.stringify(body) };
 }
 
-function respond(answer: Answer & { status: number }): Response {
+function respond(answer: Answer & { status: number }, cut: () => boolean): Response {
   const { content } = answer;
   if (content === undefined) return respondRendered(render(answer));
   const name =
@@ -149,7 +150,29 @@ function respond(answer: Answer & { status: number }): Response {
       ? undefined
       : { "Content-Disposition": `attachment; filename="${content.fileName}"` };
   const headers = { "Content-Type": content.type, "Cache-Control": "no-store", ...name };
-  return new Response(Buffer.from(content.bytes), { status: answer.status, headers });
+  const body = "bytes" in content ? Buffer.from(content.bytes) : streamOf(content.chunks, cut);
+  return new Response(body, { status: answer.status, headers });
+}
+
+/** Asks for the next chunk when the one before has been taken. */
+function streamOf(chunks: AsyncIterable<string>, cut: () => boolean): ReadableStream {
+  return ReadableStream.from(untilItFails(chunks, cut)).pipeThrough(new TextEncoderStream());
+}
+
+/** Whoever made them has logged why they end. The library would print the error, send its text, and end as if all were well. */
+async function* untilItFails(chunks: AsyncIterable<string>, cut: () => boolean): AsyncGenerator<string> {
+  try {
+    yield* chunks;
+  } catch (error) {
+    if (!cut()) throw error;
+  }
+}
+
+/** Ends the connection in the middle of the answer, so that nobody takes a part for the whole; false without a socket. */
+function cutOff({ env }: Context<Env>): boolean {
+  const { outgoing } = (env ?? {}) as Partial<HttpBindings>;
+  outgoing?.destroy();
+  return outgoing !== undefined;
 }
 
 function respondRendered({ status, headers, body }: Rendered): Response {

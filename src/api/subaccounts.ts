@@ -16,8 +16,11 @@ import { type Endpoint, endpoint, everyone, owners } from "./endpoint.ts";
 import { versionFor } from "./etag.ts";
 import { idField, idParams, line, listOf, showId, shownId } from "./fields.ts";
 import { flagParam, numberParam, searchParams, someOf, sortParam } from "./list-params.ts";
+import { negotiate } from "./negotiate.ts";
 import { pagingOf } from "./paging.ts";
+import { Problem } from "./problem.ts";
 import { newSubaccount, showSubaccount, subaccountChange, subaccountShape } from "./subaccount-shape.ts";
+import { subaccountsTable, tableColumns } from "./subaccounts-table.ts";
 
 const tag = "Subaccounts";
 
@@ -79,6 +82,9 @@ const listQuery = z.strictObject({
   with_own: flagParam.optional().openapi({ description: "The master's own subaccount too." }),
   master_id: idField("mas").optional().openapi({ description: "The operator's choice." }),
   sort: sortParam(subaccountSorts).optional(),
+  columns: someOf(tableColumns)
+    .optional()
+    .openapi({ description: `Of the table, in that order: ${tableColumns.join(", ")}.` }),
   ...searchParams,
 });
 
@@ -90,17 +96,25 @@ function list(deps: Deps): Endpoint {
       path: "/v1/subaccounts",
       tag,
       summary: "Subaccounts with their usage: searched, filtered, sorted",
+      description: "With Accept: text/csv all that match as one table, without pages.",
       access: { who: owners, scopes: ["read"] },
       query: listQuery,
       status: 200,
       answer: listOf(subaccountShape),
+      also: { "text/csv": "One row per subaccount." },
     },
     async (call) => {
       const { db, principal } = call;
-      const { limit, after, cut } = pagingOf(deps, call);
       const { q, plan, sort, state: states, used_percent_gte: usedPercentGte } = call.query;
-      const { with_own: withOwn, master_id: masterId } = call.query;
-      const filter = { q, plan, sort, states, usedPercentGte, withOwn, masterId, after, limit };
+      const { with_own: withOwn, master_id: masterId, columns } = call.query;
+      const search = { q, plan, sort, states, usedPercentGte, withOwn, masterId };
+      if (negotiate(call.accept, ["application/json", "text/csv"]) === "text/csv") {
+        refuse(call.query, ["limit", "cursor"], "The table holds all that match.");
+        return { content: await subaccountsTable({ db, principal, clock, log: deps.log }, search, columns) };
+      }
+      refuse(call.query, ["columns"], "Columns are chosen of the table: Accept: text/csv.");
+      const { limit, after, cut } = pagingOf(deps, call);
+      const filter = { ...search, after, limit };
       const found = await listSubaccounts(db, principal, filter, clock);
       const usages = await readUsages(db, principal, found.items, clock);
       return {
@@ -111,6 +125,12 @@ function list(deps: Deps): Endpoint {
       };
     },
   );
+}
+
+/** Parameters that mean nothing here. @throws Problem invalid */
+function refuse(query: z.output<typeof listQuery>, names: readonly (keyof typeof query)[], detail: string): void {
+  const mistakes = names.filter((name) => query[name] !== undefined).map((name) => ({ pointer: `/${name}`, detail }));
+  if (mistakes.length > 0) throw new Problem("invalid", detail, { mistakes });
 }
 
 function show(deps: Deps): Endpoint {

@@ -1,4 +1,5 @@
-/** A statement as a table (RFC 4180): one row per subaccount, header first, CRLF line ends, UTF-8. */
+/** A statement as a table: one row per subaccount, header first. */
+import { csvRow, csvText } from "../platform/csv.ts";
 import { formatId } from "../platform/ids.ts";
 import type { Statement } from "./statement.ts";
 
@@ -21,8 +22,8 @@ export function statementCsv({ period, lines }: Statement): string {
     period.start.toISOString(),
     period.end.toISOString(),
     formatId("sub", line.subaccountId),
-    text(line.name),
-    text(line.externalId ?? ""),
+    csvText(line.name),
+    csvText(line.externalId ?? ""),
     line.monthlyLimit ?? "",
     line.topUp,
     line.messages,
@@ -30,14 +31,5 @@ export function statementCsv({ period, lines }: Statement): string {
     line.corrections,
     line.units + line.corrections,
   ]);
-  return [header, ...rows].map((row) => `${row.join(",")}\r\n`).join("");
-}
-
-/**
- * Text that others wrote: always quoted, and never taken for a formula by a spreadsheet, which starts one at `=`, `+`,
- * `-`, `@`, a tab or a line break, also after blanks and in full width (OWASP, CSV injection).
- */
-function text(value: string): string {
-  const harmless = /^\s*[=+\-@\t\r\n＝＋－＠]/u.test(value) ? `'${value}` : value;
-  return `"${harmless.replaceAll('"', '""')}"`;
+  return [header, ...rows].map(csvRow).join("");
 }
