@@ -1,6 +1,7 @@
 /** What `npm run bench -- ...` understands. */
 import { parseArgs } from "node:util";
 import { type Tls, tlsKinds } from "./connection.ts";
+import { harakaInstall } from "./haraka.ts";
 import { readNumbers } from "./numbers.ts";
 import { type TargetName, targetNames } from "./target.ts";
 
@@ -42,7 +43,7 @@ no figures.
   --rounds 5               rounds per target and scenario; medians are shown
   --seconds 4              seconds of sending per round
   --targets relay,postfix-tmpfs,postfix-disk   also: sink (nothing between generator and sink)
-  --haraka FOLDER          one more peer: a folder in which npm install Haraka@3.3.4 was run
+  --haraka FOLDER          one more peer: a folder in which ${harakaInstall} was run
   --before FOLDER          another checkout of Postmeter, set up, as one more target: what a change is worth
   --tls off,starttls,implicit   ways into Postmeter, each a line of its own; off unless told (the peers stay without)
   --pipelining             MAIL, RCPT and DATA in one write, as mail servers do

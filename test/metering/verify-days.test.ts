@@ -6,6 +6,7 @@ import { formatId, type MasterId, type SubaccountId } from "../../src/platform/i
 import { seedMaster, seedSubaccount } from "../support/accounts.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { addEntries, makeDays, type OldEntry, partitionOf } from "../support/old-entries.ts";
+import { putBack } from "../support/tampering.ts";
 
 const period = { start: new Date("2026-06-01T04:00:00Z"), end: new Date("2026-07-01T04:00:00Z") };
 const day = "2026-06-10";
@@ -185,16 +186,9 @@ test("a day whose word is taken back while it is read is passed over", async () 
 
 /** Looks at what was changed, and takes it back. */
 async function tampered(look: () => Promise<void>): Promise<void> {
-  const tables = ["usage_entry", "usage_day", "summed_day"];
-  for (const table of tables) await database.pool.query(`create table kept_${table} as select * from ${table}`);
   try {
-    await look();
+    await putBack(database, ["usage_entry", "usage_day", "summed_day"], look);
   } finally {
-    for (const table of tables) {
-      await database.pool.query(`delete from ${table}`);
-      await database.pool.query(`insert into ${table} select * from kept_${table}`);
-      await database.pool.query(`drop table kept_${table}`);
-    }
     await database.pool.query(`alter table ${partitionOf(at("00:00:00"))} enable trigger user`);
   }
 }

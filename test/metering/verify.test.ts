@@ -11,6 +11,7 @@ import { seedMaster, seedSubaccount } from "../support/accounts.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { acceptUnits, later } from "../support/ledger.ts";
 import { utcMonths } from "../support/submission.ts";
+import { putBack } from "../support/tampering.ts";
 
 const operator: Operator = { kind: "operator", via: "cli" };
 
@@ -296,17 +297,13 @@ async function tampered(
   look: () => Promise<void>,
 ): Promise<void> {
   const tables = ["usage", "usage_entry", "message", "recipient", "statement", "statement_line"];
-  for (const table of tables) await database.pool.query(`create table kept_${table} as select * from ${table}`);
   await database.pool.query("alter table statement_line drop constraint statement_line_statement_id_fkey");
   try {
-    for (const statement of statements) await database.pool.query(statement);
-    await look();
+    await putBack(database, tables, async () => {
+      for (const statement of statements) await database.pool.query(statement);
+      await look();
+    });
   } finally {
-    for (const table of tables) {
-      await database.pool.query(`delete from ${table}`);
-      await database.pool.query(`insert into ${table} select * from kept_${table}`);
-      await database.pool.query(`drop table kept_${table}`);
-    }
     await database.pool.query("alter table statement_line add foreign key (statement_id) references statement (id)");
   }
 }

@@ -1,5 +1,7 @@
 /** Entries of days long gone, written as they would lie there; nothing else knows of them. */
 import { randomBytes } from "node:crypto";
+import { dateAt } from "../../src/metering/dates.ts";
+import { partitionOf as partitionOfDay } from "../../src/metering/day-entries.ts";
 import type { MasterId, SubaccountId } from "../../src/platform/ids.ts";
 import type { TestDatabase } from "./database.ts";
 
@@ -25,7 +27,7 @@ export async function makeDays({ pool }: TestDatabase, fromMs: number, toMs: num
 }
 
 export function partitionOf(ms: number): string {
-  return `usage_entry_${new Date(ms).toISOString().slice(0, 10).replaceAll("-", "")}`;
+  return partitionOfDay(dateAt(ms));
 }
 
 export async function addEntries({ pool }: Pick<TestDatabase, "pool">, entries: readonly OldEntry[]): Promise<void> {
