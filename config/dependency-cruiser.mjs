@@ -16,6 +16,9 @@ export const rooms = [
   "domains",
   "spool",
   "delivery",
+  "branding",
+  "letters",
+  "people",
   "alerts",
 ];
 export const doors = ["submission", "api", "cli"];

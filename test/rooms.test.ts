@@ -126,6 +126,7 @@ describe("tables", () => {
     sender_domain: ["domains"],
     domain_grant: ["domains"],
     captured: ["delivery"],
+    brand: ["branding"],
   };
 
   function writes(text: string): string[] {

@@ -26,6 +26,8 @@ export type Master = Readonly<{
   notificationEmails: readonly NotificationEmail[];
   /** Percent, ascending. */
   alertThresholds: readonly number[];
+  /** Of mails and pages for its people; null: English. */
+  language: string | null;
   ownSubaccountId: SubaccountId;
   createdAt: Date;
   updatedAt: Date;

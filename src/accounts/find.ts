@@ -136,6 +136,7 @@ export function masterOf(row: MasterRow, now: Date): Master {
     strictAllocation: row.strict_allocation,
     notificationEmails: row.notification_emails,
     alertThresholds: row.alert_thresholds,
+    language: row.language,
     ownSubaccountId: row.own_subaccount_id,
     createdAt: row.created_at,
     updatedAt: row.updated_at,

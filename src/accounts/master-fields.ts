@@ -14,6 +14,7 @@ export type MasterDetails = {
   strictAllocation?: boolean | undefined;
   notificationEmails?: readonly NotificationEmail[] | undefined;
   alertThresholds?: readonly number[] | undefined;
+  language?: string | null | undefined;
   expiresAt?: Date | null | undefined;
 };
 
@@ -28,6 +29,7 @@ export const masterFields = {
   strictAllocation: { column: "strict_allocation", rule: rule.flag },
   notificationEmails: { column: "notification_emails", rule: rule.notificationEmails(1), json: true },
   alertThresholds: { column: "alert_thresholds", rule: rule.alertThresholds },
+  language: { column: "language", rule: rule.orNull(rule.language) },
   expiresAt: { column: "expires_at", rule: rule.orNull(rule.instant) },
 } as const satisfies Record<keyof MasterDetails, rule.Field>;
 
@@ -37,6 +39,7 @@ export const ownFields: readonly (keyof MasterDetails)[] = [
   "strictAllocation",
   "notificationEmails",
   "alertThresholds",
+  "language",
 ];
 
 /** As the audit log keeps it. A change of calendar that is still to come is what was asked for. */

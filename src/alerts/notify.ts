@@ -5,41 +5,23 @@
  * lock on the alert; a job that is run again finds it set.
  * On failure: nothing is stored; the job is tried again.
  */
-import { CompiledQuery, type Selectable, sql } from "kysely";
-import { needsUtf8 } from "../mail/address.ts";
-import { composeLetter } from "../mail/compose.ts";
-import type { Clock } from "../platform/clock.ts";
-import type { Config } from "../platform/config.ts";
+import { type Selectable, sql } from "kysely";
+import { contactsOf } from "../letters/contacts.ts";
+import { type LetterDeps, sendLetter } from "../letters/send.ts";
 import type { Db } from "../platform/database.ts";
-import {
-  type AccountId,
-  formatId,
-  type MasterId,
-  type MessageId,
-  newId,
-  PLATFORM,
-  type SubaccountId,
-} from "../platform/ids.ts";
+import { type AccountId, formatId, type MasterId, type SubaccountId } from "../platform/ids.ts";
 import type { NotificationEmail, Schema } from "../platform/schema.ts";
-import { enqueue } from "../spool/enqueue.ts";
-import { PRODUCT, type QuotaAlert, quotaLetter } from "./quota-letter.ts";
-import { recipientsOf } from "./recipients.ts";
-
-export type NotifyDeps = Readonly<{
-  clock: Clock;
-  config: Pick<Config, "publicUrl" | "systemFrom" | "hostname" | "queueLifetimeMs">;
-}>;
+import { type QuotaAlert, quotaLetter } from "./quota-letter.ts";
 
 type Key = Readonly<{ account_id: AccountId; period_start: string; level: number; version: number }>;
 
-export async function notifyAlert(db: Db, payload: unknown, deps: NotifyDeps): Promise<void> {
+export async function notifyAlert(db: Db, payload: unknown, deps: LetterDeps): Promise<void> {
   const key = payload as Key;
   await db.transaction().execute(async (trx) => {
     const alert = await lockAlert(trx, key);
     if (alert === undefined) return;
     const account = await readAccount(trx, alert);
-    const to = account === undefined ? [] : recipientsOf("quota", account.masterEmails, account.subaccountEmails);
-    if (account !== undefined && to.length > 0) await enqueueLetter(trx, alert, account, to, deps);
+    if (account !== undefined) await sendToContacts(trx, alert, account, deps);
     await sql`update alert set notified_at = pm_now() where account_id = ${alert.account_id}
       and period_start = ${alert.period_start} and level = ${alert.level} and version = ${alert.version}`.execute(trx);
   });
@@ -62,12 +44,21 @@ async function lockAlert(trx: Db, { account_id, period_start, level, version }: 
 }
 
 type Account = Pick<QuotaAlert, "name" | "topUp" | "cap" | "overage" | "periodEnd"> &
-  Readonly<{ masterEmails: NotificationEmail[]; subaccountEmails: NotificationEmail[] | null }>;
+  Readonly<{
+    masterEmails: NotificationEmail[];
+    masterLanguage: string | null;
+    masterZone: string;
+    subaccountEmails: NotificationEmail[] | null;
+    ownerEmail: string | null;
+    language: string | null;
+    timeZone: string | null;
+  }>;
 
 async function readAccount(trx: Db, alert: Alert): Promise<Account | undefined> {
   const { rows } = await sql<Account>`
     select coalesce(s.name, m.name) as name, u.top_up as "topUp", u.cap, m.overage, u.period_end as "periodEnd",
-           m.notification_emails as "masterEmails", s.notification_emails as "subaccountEmails"
+           m.notification_emails as "masterEmails", m.language as "masterLanguage", m.time_zone as "masterZone",
+           s.notification_emails as "subaccountEmails", s.owner_email as "ownerEmail", s.language, s.time_zone as "timeZone"
       from master m
       join usage u on u.account_id = ${alert.account_id} and u.period_start = ${alert.period_start}
       left join subaccount s on s.id = u.account_id
@@ -75,28 +66,19 @@ async function readAccount(trx: Db, alert: Alert): Promise<Account | undefined> 
   return rows[0];
 }
 
-async function enqueueLetter(trx: Db, alert: Alert, account: Account, to: string[], deps: NotifyDeps): Promise<void> {
-  const { config, clock } = deps;
-  const id = newId<MessageId>(clock);
-  const words = quotaLetter(factsOf(alert, account), `${config.publicUrl}/docs`);
-  const bytes = await composeLetter({
-    from: `${PRODUCT} <${config.systemFrom}>`,
-    to,
-    ...words,
-    messageId: `${formatId("msg", id)}@${config.hostname}`,
-    at: clock.now(),
-  });
-  const mail = {
-    id,
-    kind: "system",
-    masterId: alert.master_id,
-    subaccountId: PLATFORM,
-    sender: config.systemFrom,
-    recipients: to,
-    bytes,
-    smtpUtf8: to.some(needsUtf8),
-  } as const;
-  await enqueue(clientOf(trx), mail, config.queueLifetimeMs);
+async function sendToContacts(trx: Db, alert: Alert, account: Account, deps: LetterDeps): Promise<void> {
+  const isMaster = alert.account_id === alert.master_id;
+  const master = {
+    notificationEmails: account.masterEmails,
+    language: account.masterLanguage,
+    timeZone: account.masterZone,
+  };
+  const subaccount = { ...account, notificationEmails: account.subaccountEmails };
+  const facts = factsOf(alert, account);
+  for (const { to, reader } of contactsOf("quota", master, isMaster ? null : subaccount)) {
+    const of = { masterId: alert.master_id, subaccountId: null };
+    await sendLetter(trx, { of, to, reader, write: (who, origin) => quotaLetter(facts, who, origin) }, deps);
+  }
 }
 
 function factsOf(alert: Alert, { name, topUp, cap, overage, periodEnd }: Account): QuotaAlert {
@@ -114,10 +96,4 @@ function factsOf(alert: Alert, { name, topUp, cap, overage, periodEnd }: Account
     overage,
     periodEnd,
   };
-}
-
-/** The transaction, as the spool's own statements want it. */
-function clientOf(trx: Db): Parameters<typeof enqueue>[0] {
-  const query = (text: string, values: unknown[]) => trx.executeQuery(CompiledQuery.raw(text, values));
-  return { query } as unknown as Parameters<typeof enqueue>[0];
 }

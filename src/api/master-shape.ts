@@ -23,6 +23,7 @@ const optional = {
   sender_policy: z.enum(["verified", "any"]).optional(),
   strict_allocation: z.boolean().optional(),
   alert_thresholds: field.alertThresholds.optional(),
+  language: field.language.nullable().optional(),
   expires_at: field.instantField.nullable().optional(),
 };
 
@@ -60,6 +61,7 @@ export const masterShape = z
       z.union([z.string(), z.strictObject({ email: z.string(), topics: z.array(z.string()) })]),
     ),
     alert_thresholds: z.array(z.int()),
+    language: z.string().nullable(),
     own_subaccount: z.strictObject({ id: field.shownId("sub") }),
     suspended_at: field.instant.nullable(),
     expires_at: field.instant.nullable(),
@@ -87,6 +89,7 @@ export function showMaster(master: Master): z.output<typeof masterShape> {
     strict_allocation: master.strictAllocation,
     notification_emails: master.notificationEmails.map((item) => item),
     alert_thresholds: [...master.alertThresholds],
+    language: master.language,
     own_subaccount: { id: field.showId("sub", master.ownSubaccountId) },
     suspended_at: field.showInstant(master.suspendedAt),
     expires_at: field.showInstant(master.expiresAt),

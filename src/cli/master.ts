@@ -175,6 +175,7 @@ function shownMaster(master: Master): Shown {
     "strict allocation": master.strictAllocation,
     "notification emails": emails.join(", "),
     "alert thresholds": master.alertThresholds.join(", "),
+    language: master.language,
     "own subaccount": formatId("sub", master.ownSubaccountId),
     expires: master.expiresAt ?? undefined,
     created: master.createdAt,

@@ -3,7 +3,7 @@ import MailComposer from "nodemailer/lib/mail-composer";
 import { messageDate } from "./date.ts";
 
 export type Letter = Readonly<{
-  from: string; // a mailbox: `Postmeter <postmeter@relay.example>`
+  from: Readonly<{ name: string; address: string }>;
   to: readonly string[];
   subject: string;
   text: string;

@@ -21,6 +21,7 @@ export type MasterTable = {
   strict_allocation: Generated<boolean>;
   notification_emails: Json<NotificationEmail[]>;
   alert_thresholds: Generated<number[]>;
+  language: string | null;
   own_subaccount_id: SubaccountId;
   created_at: Date;
   updated_at: Date;

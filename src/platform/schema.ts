@@ -21,6 +21,7 @@ import type {
   UsageEntryTable,
   UsageTable,
 } from "./schema-metering.ts";
+import type { BrandTable } from "./schema-people.ts";
 import type {
   BodyTable,
   CapturedTable,
@@ -65,4 +66,5 @@ export type Schema = {
   sender_domain: SenderDomainTable;
   domain_grant: DomainGrantTable;
   captured: CapturedTable;
+  brand: BrandTable;
 };

@@ -91,7 +91,7 @@ test("a crossed threshold is one mail to the master, in the spool, unmetered, wi
   for (const body of [sent?.mail.text, sent?.mail.html || ""]) {
     expect(body).toContain("85 recipients (85 %)");
     expect(body).toMatch(
-      /API reference: https:\/\/relay\.example\/docs\n|<a href="https:\/\/relay\.example\/docs">API reference</,
+      /API reference: https:\/\/relay\.example\/docs\n|<a href="https:\/\/relay\.example\/docs"[^>]*>API reference</,
     );
     expect(body).toContain(`GET /v1/subaccounts/${formatId("sub", subaccountId)}/usage`);
     expect(body).toContain("Postmeter");

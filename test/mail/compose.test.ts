@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { composeLetter, escapeHtml } from "../../src/mail/compose.ts";
 
 const letter = {
-  from: "Postmeter <postmeter@relay.example>",
+  from: { name: "Postmeter", address: "postmeter@relay.example" },
   to: ["owner@master.example", "billing@master.example"],
   subject: "90 % of the limit of Müller used",
   text: "90 % are used.\n.\nRaise: https://relay.example/",
