@@ -4,7 +4,7 @@
  * passes, when it finds no parser for TypeScript.
  */
 
-/** From the ground up: a room may import those before it. The last three are doors and don't see each other. */
+/** From the ground up: a room may import those before it. The last four are doors and don't see each other. */
 export const rooms = [
   "platform",
   "mail",
@@ -21,7 +21,7 @@ export const rooms = [
   "people",
   "alerts",
 ];
-export const doors = ["submission", "api", "cli"];
+export const doors = ["submission", "api", "portal", "cli"];
 
 /** Shapes that rooms share: their types may be imported from anywhere above platform and mail. */
 export const vocabulary = ["accounts/principal", "metering/period", "quota/gate", "spool/message"];
@@ -131,7 +131,7 @@ export const ruleSet = {
       "One file speaks SMTP as a client, one composes mail.",
     ),
     only("smtp-server", ["submission/"], "Only the door for clients speaks SMTP as a server."),
-    only("(?:hono|@hono/[\\w-]+)", ["api/"], "Only the door for programs speaks HTTP."),
+    only("(?:hono|@hono/[\\w-]+)", ["api/", "portal/"], "Only the door for programs speaks HTTP."),
     only("commander", ["cli/", "main\\.ts"], "Only the door for operators has commands."),
     only("ioredis", ["platform/", "quota/"], "Only the gate counts in Redis."),
     only("graphile-worker", ["platform/"], "Rooms see jobs, not who runs them."),

@@ -8,6 +8,10 @@ import type { House } from "./house.ts";
 import { closeDue } from "./metering/close.ts";
 import { forgetRefusals } from "./metering/forget-refusals.ts";
 import { sumDays } from "./metering/sum-days.ts";
+import { forgetLinks } from "./people/links.ts";
+import { tellLockedOut } from "./people/lockout-letter.ts";
+import { sendReset } from "./people/reset.ts";
+import { forgetSessions } from "./people/sessions.ts";
 import { forgetKeys } from "./platform/idempotency.ts";
 import { startJobs, type Tasks } from "./platform/jobs.ts";
 import { ensurePartitions } from "./platform/partitions.ts";
@@ -26,10 +30,13 @@ const crontab = `
 `;
 
 export function startHousekeeping(house: House, publicUrl: string): Promise<AsyncDisposable> {
-  const { config, clock, log, metrics, database, gate } = house;
+  const { config, clock, log, metrics, database, gate, keyring } = house;
   const { db } = database;
+  const letters = { clock, config: { ...config, publicUrl } };
   const tasks: Tasks = {
-    alert: (payload) => notifyAlert(db, payload, { clock, config: { ...config, publicUrl } }),
+    alert: (payload) => notifyAlert(db, payload, letters),
+    locked_out: (payload) => tellLockedOut(db, payload, letters),
+    password_reset: (payload) => sendReset(db, payload, { ...letters, keyring }),
     sync_usage: (payload) => syncUsage(db, payload),
     reconcile: async () => void (await reconcile({ database, gate, metrics, log })),
     statements: async () => void (await closeDue(db, { clock, log })),
@@ -47,6 +54,8 @@ export function startHousekeeping(house: House, publicUrl: string): Promise<Asyn
         () => purgeCaptured(db, messagesMs),
         () => forgetRefusals(db, eventsMs),
         () => forgetKeys(db),
+        () => forgetLinks(db, clock),
+        () => forgetSessions(db, clock),
       ]);
     },
   };

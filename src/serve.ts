@@ -12,12 +12,14 @@ import { createSenderDomains } from "./domains/allowed.ts";
 import { type House, openHouse } from "./house.ts";
 import { startHousekeeping } from "./housekeeping.ts";
 import { createRefusalRecorder } from "./metering/refusals.ts";
+import { createPasswords } from "./people/passwords.ts";
 import { baseUrl, type Config } from "./platform/config.ts";
 import { freshClient } from "./platform/database.ts";
 import type { AccountId } from "./platform/ids.ts";
 import type { Log } from "./platform/log.ts";
 import type { Metrics } from "./platform/metrics.ts";
 import { openTls, type Tls } from "./platform/tls.ts";
+import { createPortal } from "./portal/app.ts";
 import { publishAccount } from "./quota/publish.ts";
 import { createReadiness } from "./readiness.ts";
 import { startSampling } from "./sampling.ts";
@@ -156,7 +158,11 @@ function startDoorForPrograms(house: House, whole: boolean, { scrape }: Among): 
   const ready = createReadiness(db, clock);
   const counts = scrape === undefined ? {} : { scrape: () => scrape(metrics.registry) };
   if (!whole) return startMonitoring({ config, metrics, ready, ...counts });
-  return startApi({
+  let port: number | undefined;
+  const links = () => publicUrl(config, port);
+  const passwords = createPasswords();
+  const people = { db, clock, keyring, config, passwords, lockout: authenticator.lockout, publicUrl: links };
+  const started = startApi({
     db,
     clock,
     log,
@@ -164,8 +170,15 @@ function startDoorForPrograms(house: House, whole: boolean, { scrape }: Among): 
     metrics,
     config,
     authenticator,
+    passwords,
+    publicUrl: links,
+    portal: createPortal(people),
     publish: (accountId: AccountId) => publishAccount(db, gate, accountId),
     ready,
     ...counts,
+  });
+  return started.then((api) => {
+    port = api.port;
+    return api;
   });
 }

@@ -127,6 +127,10 @@ describe("tables", () => {
     domain_grant: ["domains"],
     captured: ["delivery"],
     brand: ["branding"],
+    person: ["people"],
+    member: ["people"],
+    link: ["people"],
+    session: ["people"],
   };
 
   function writes(text: string): string[] {

@@ -28,6 +28,8 @@ export type Master = Readonly<{
   alertThresholds: readonly number[];
   /** Of mails and pages for its people; null: English. */
   language: string | null;
+  /** Its members must have a second factor. */
+  enforce2fa: boolean;
   ownSubaccountId: SubaccountId;
   createdAt: Date;
   updatedAt: Date;
@@ -64,6 +66,7 @@ export type Subaccount = Readonly<{
   externalId: string | null;
   region: string | null;
   language: string | null;
+  enforce2fa: boolean;
   /** How times are shown to it; periods follow the master's calendar. */
   timeZone: string | null;
   plan: string | null;

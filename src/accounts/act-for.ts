@@ -4,7 +4,7 @@ import type { Db } from "../platform/database.ts";
 import { notFound } from "../platform/errors.ts";
 import { parseId } from "../platform/ids.ts";
 import { findMaster, findSubaccount, parseSubaccountRef } from "./find.ts";
-import type { Frozen, Principal } from "./principal.ts";
+import { type Frozen, type Operator, type Principal, type SubaccountPrincipal, scopesOf } from "./principal.ts";
 
 /**
  * @param account `mas_...` for the operator, `sub_...` for it and for a master, `ext:<external_id>` for a master
@@ -15,7 +15,7 @@ export async function actFor(db: Db, principal: Principal, account: string, cloc
   if (masterId !== undefined) {
     const master = await findMaster(db, principal, masterId, clock);
     if (principal.kind === "master") return principal;
-    return { kind: "master", masterId: master.id, keyId: null, scopes: ["full"], operator: true };
+    return { kind: "master", masterId: master.id, keyId: null, ...asOperator(principal) };
   }
   const ref = parseSubaccountRef(account);
   if (ref === undefined) throw notFound("account");
@@ -23,10 +23,15 @@ export async function actFor(db: Db, principal: Principal, account: string, cloc
   if (principal.kind === "subaccount") return principal;
   const owner = { masterId: subaccount.masterId, subaccountId: subaccount.id };
   const narrowed = { kind: "subaccount", ...owner, keyId: null } as const;
-  if (principal.kind === "operator") return { ...narrowed, scopes: ["full"], operator: true };
+  if (principal.kind === "operator") return { ...narrowed, ...asOperator(principal) };
   const scopes = principal.scopes.filter((scope) => scope !== "billing");
   const inherited = principal.operator ? { operator: true as const } : { by: principal };
   return { ...narrowed, scopes, ...inherited, ...frozenBy(principal, subaccount.state) };
+}
+
+function asOperator(principal: Operator | SubaccountPrincipal) {
+  const { memberId } = principal;
+  return { scopes: scopesOf(principal), operator: true as const, ...(memberId === undefined ? {} : { memberId }) };
 }
 
 /** The operator is not bound by a state. */

@@ -7,7 +7,9 @@
  * guesses takes GUESSING connections of the pool, and not all.
  * On failure of the database: throws; nobody is let in, and nothing counts as a wrong password.
  */
+import type { BlockList } from "node:net";
 import { sql } from "kysely";
+import { networks as networksOf, within } from "../platform/client-address.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Db } from "../platform/database.ts";
 import type { CredentialId, KeyId, MasterId, SubaccountId } from "../platform/ids.ts";
@@ -15,7 +17,7 @@ import type { Log } from "../platform/log.ts";
 import { type Keyring, sameBytes } from "../platform/secrets.ts";
 import type { AccountChanges, Change } from "./changes.ts";
 import { createLanes } from "./lanes.ts";
-import { createLockout, networkOf } from "./lockout.ts";
+import { createLockout, type Locked, type Lockout, networkOf } from "./lockout.ts";
 import type { Frozen, Principal, Scope, SubaccountPrincipal } from "./principal.ts";
 import { createRecent, type Recent, type Soon, whenKnown } from "./recent.ts";
 import { createSendingAccounts, type Inactive, type SendingAccount } from "./sending.ts";
@@ -34,8 +36,10 @@ export type Authenticator = Readonly<{
   smtp(username: string, password: string, clientAddress: string): Promise<SmtpAnswer>;
   /** For each message of an open session, and for mail by HTTP: the account as it is now. */
   sending(principal: SubaccountPrincipal): Soon<SendingAccount | Inactive | Readonly<{ kind: "revoked" }>>;
-  /** An API key. Undefined: unknown, revoked, or of a closed account. */
-  key(token: string): Promise<Principal | undefined>;
+  /** An API key. Undefined: unknown, revoked, expired, of a closed account, or not to be used from there. */
+  key(token: string, clientAddress: string): Promise<Principal | undefined>;
+  /** Shared with the log-in of people. */
+  lockout: Lockout;
   /** Drops what this process remembers, before the news of it comes back from Postgres. */
   forget(change: Change): void;
 }>;
@@ -69,13 +73,13 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
   };
 
   /** Memory may be behind: only the database denies. */
-  const lookUp = async (username: string, hash: Buffer, key: string): Promise<SmtpAnswer> => {
+  const lookUp = async (username: string, hash: Buffer, key: string, clientAddress: string): Promise<SmtpAnswer> => {
     if (await lockout.locked(key)) return { kind: "locked" }; // meanwhile
     const read = (await credentials.load(username)) ?? nobody;
     const right = opens(read, hash, clock);
     if (right && read.stale) markUsed(options.db, "credential", read.id, options.log);
     const account = right ? await enter(read, key) : undefined;
-    return account ?? { kind: "denied", locked: await lockout.failed(key) };
+    return account ?? { kind: "denied", locked: await lockout.failed(key, lockedOf(read, username, clientAddress)) };
   };
 
   return {
@@ -86,16 +90,17 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
       const hash = keyring.hash(password);
       const known = credentials.peek(name);
       const account = known !== undefined && opens(known, hash, clock) ? await enter(known, key) : undefined;
-      return account ?? lanes.run(networkOf(clientAddress), () => lookUp(name, hash, key));
+      return account ?? lanes.run(networkOf(clientAddress), () => lookUp(name, hash, key, clientAddress));
     },
     sending: (principal) => whenKnown(accounts.of(principal), (account) => account ?? REVOKED),
-    async key(token) {
+    async key(token, clientAddress) {
       const hash = keyring.hash(token);
       if (sameBytes(hash, operatorHash) && operatorKey !== "") return { kind: "operator", via: "key" };
       if (!/^pm_live_[a-z2-7]{32}$/.test(token)) return undefined;
       const row = await keys.get(hash.toString("hex"));
-      return row === undefined ? undefined : keyPrincipal(row, clock);
+      return row === undefined || !usable(row, clientAddress, clock) ? undefined : keyPrincipal(row, clock);
     },
+    lockout,
     forget: changes.tell,
   };
 }
@@ -117,6 +122,11 @@ const nobody = {
   previous_until: null,
   stale: false,
 } as CredentialFacts;
+
+function lockedOf(credential: CredentialFacts, name: string, clientAddress: string): Locked | undefined {
+  if (credential === nobody) return undefined;
+  return { masterId: credential.master_id, subaccountId: credential.subaccount_id, name, clientAddress };
+}
 
 function opens(credential: CredentialFacts, hash: Buffer, clock: Clock): boolean {
   if (sameBytes(hash, credential.secret_hash)) return credential !== nobody;
@@ -157,6 +167,9 @@ type KeyFacts = Readonly<{
   masterId: MasterId;
   subaccountId: SubaccountId | null;
   scopes: readonly Scope[];
+  /** Null: from anywhere. */
+  networks: BlockList | null;
+  expiresAt: Date | null;
   states: readonly StateFacts[];
 }>;
 
@@ -170,7 +183,9 @@ function recentKeys({ db, changes, log }: AuthenticatorOptions): Recent<KeyFacts
       const master = { state: row.m_state, suspendedAt: row.m_suspended_at, expiresAt: row.m_expires_at };
       const own = row.s_state && { state: row.s_state, suspendedAt: row.s_suspended_at, expiresAt: row.s_expires_at };
       const { id, master_id: masterId, subaccount_id: subaccountId } = row;
-      return { id, masterId, subaccountId, scopes: row.scopes as Scope[], states: own ? [own, master] : [master] };
+      const networks = row.networks.length === 0 ? null : networksOf(row.networks);
+      const limits = { scopes: row.scopes as Scope[], networks, expiresAt: row.key_expires_at };
+      return { id, masterId, subaccountId, ...limits, states: own ? [own, master] : [master] };
     },
     concerns: (change, { id, masterId, subaccountId }) =>
       "id" in change && [id, masterId, subaccountId as string].includes(change.id),
@@ -182,12 +197,18 @@ function selectKey(db: Db, hash: Buffer) {
     .selectFrom("api_key as k")
     .innerJoin("master as m", "m.id", "k.master_id")
     .leftJoin("subaccount as s", "s.id", "k.subaccount_id")
-    .select(["k.id", "k.master_id", "k.subaccount_id", "k.scopes", usedLongAgo.as("stale")])
+    .select(["k.id", "k.master_id", "k.subaccount_id", "k.scopes", "k.networks", "k.expires_at as key_expires_at"])
+    .select(usedLongAgo.as("stale"))
     .select(["m.state as m_state", "m.suspended_at as m_suspended_at", "m.expires_at as m_expires_at"])
     .select(["s.state as s_state", "s.suspended_at as s_suspended_at", "s.expires_at as s_expires_at"])
     .where("k.key_hash", "=", hash)
     .where("k.revoked_at", "is", null)
     .executeTakeFirst();
+}
+
+function usable({ networks, expiresAt }: KeyFacts, clientAddress: string, clock: Clock): boolean {
+  if (expiresAt !== null && clock.now() >= expiresAt) return false;
+  return networks === null || within(networks, clientAddress);
 }
 
 /** A closed account's key opens nothing; of another that may not send, it reads. */

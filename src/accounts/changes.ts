@@ -16,6 +16,8 @@ export type Change =
   | Readonly<{ kind: "lockout"; key: string; until: number }>
   /** The first failed log-in of a user name and network; `key` as above. */
   | Readonly<{ kind: "failure"; key: string }>
+  /** A lock was taken away by hand. */
+  | Readonly<{ kind: "unlock"; key: string }>
   /** A message of that subaccount and size may be sent again (spool/in-doubt). */
   | Readonly<{ kind: "doubt"; id: string; sizeBytes: number }>
   /** Something may have been missed. */
@@ -115,7 +117,7 @@ export async function listenForChanges({ url, log, heartbeatMs = 5000 }: ListenO
 
 /** No row of an account has changed. These may come as fast as someone guesses passwords, or connections break. */
 export function leavesAccounts(change: Change): boolean {
-  return change.kind === "failure" || change.kind === "lockout" || change.kind === "doubt";
+  return change.kind === "failure" || ["lockout", "unlock", "doubt"].includes(change.kind);
 }
 
 /** Undefined for what a newer program may say. */
@@ -129,6 +131,8 @@ export function parseChange(payload: string): Change | undefined {
       return { kind, id: first };
     case "domain":
       return { kind, name: first };
+    case "unlock":
+      return { kind, key: first };
     case "failure":
       return { kind, key: first };
     case "doubt":

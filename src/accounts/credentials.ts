@@ -17,7 +17,7 @@ import { inTransaction } from "../platform/transaction.ts";
 import type { Subaccount } from "./account.ts";
 import { line } from "./fields.ts";
 import { findSubaccount, type SubaccountRef } from "./find.ts";
-import { requireChange } from "./permit.ts";
+import { requireDevelop } from "./permit.ts";
 import { type Principal, reachOf } from "./principal.ts";
 
 export type Credential = Readonly<{
@@ -49,7 +49,7 @@ export async function createCredential(
   keyring: Keyring,
   clock: Clock,
 ): Promise<NewCredential> {
-  requireChange(principal);
+  requireDevelop(principal);
   const name = input.name ?? null;
   const wrong = name === null ? undefined : line(200)(name);
   if (wrong !== undefined) throw invalid("/name", wrong);
@@ -103,7 +103,7 @@ export async function rotateCredential(
   keyring: Keyring,
   clock: Clock,
 ): Promise<NewCredential> {
-  requireChange(principal);
+  requireDevelop(principal);
   if (!Number.isInteger(overlapSeconds) || overlapSeconds < 0 || overlapSeconds > MAX_OVERLAP_SECONDS) {
     throw invalid("/overlap_seconds", `This must be a whole number from 0 to ${MAX_OVERLAP_SECONDS}.`);
   }
@@ -136,7 +136,7 @@ export async function revokeCredential(
   id: CredentialId,
   clock: Clock,
 ): Promise<Credential> {
-  requireChange(principal);
+  requireDevelop(principal);
   return inTransaction(db, async (trx) => {
     const row = await lockCredential(trx, principal, id);
     if (row.revoked_at !== null) return credentialOf(row);

@@ -3,6 +3,7 @@
  *
  * Invariant: whatever passes can be stored, shown on one line where it is a line, and sent in a header.
  */
+import { isIP } from "node:net";
 import { parseAddress } from "../mail/address.ts";
 import { Fault, type FaultDetail } from "../platform/errors.ts";
 
@@ -169,6 +170,17 @@ function isNotificationEmail(item: unknown): boolean {
   if (email(address) !== undefined || !Array.isArray(chosen) || chosen.length === 0) return false;
   return new Set(chosen).size === chosen.length && chosen.every((topic) => topics.includes(topic));
 }
+
+/** A client network in CIDR form, or one address. */
+export const network: Rule = (value) => {
+  const [address = "", bits, ...rest] = typeof value === "string" ? value.split("/") : [];
+  const family = isIP(address);
+  const most = family === 4 ? 32 : 128;
+  const valid = bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= most);
+  return family !== 0 && valid && rest.length === 0
+    ? undefined
+    : "This is not a network like 192.0.2.0/24 or 2001:db8::/32.";
+};
 
 /** An object of JSON values. */
 export const metadata: Rule = (value) => {

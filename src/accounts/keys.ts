@@ -12,10 +12,10 @@ import { formatId, type KeyId, type MasterId, newId, type SubaccountId } from ".
 import type { Schema } from "../platform/schema.ts";
 import type { Keyring } from "../platform/secrets.ts";
 import { inTransaction } from "../platform/transaction.ts";
-import { line } from "./fields.ts";
+import { line, network } from "./fields.ts";
 import { findMaster, findSubaccount, type SubaccountRef } from "./find.ts";
-import { requireChange } from "./permit.ts";
-import { type Principal, reachOf, type Scope, scopes } from "./principal.ts";
+import { requireDevelop } from "./permit.ts";
+import { type Principal, reachOf, type Scope, scopes, scopesOf } from "./principal.ts";
 
 export type ApiKey = Readonly<{
   id: KeyId;
@@ -26,6 +26,11 @@ export type ApiKey = Readonly<{
   /** The last four characters, to tell keys apart. */
   hint: string;
   scopes: readonly Scope[];
+  /** CIDR; empty: from anywhere. */
+  networks: readonly string[];
+  expiresAt: Date | null;
+  /** The key that a roll-over has put in its place. */
+  replacedBy: KeyId | null;
   createdAt: Date;
   revokedAt: Date | null;
   lastUsedAt: Date | null;
@@ -37,6 +42,8 @@ export type NewApiKey = Readonly<{ apiKey: ApiKey; key: string }>;
 export type KeyInput = Readonly<{
   name: string;
   scopes: readonly Scope[];
+  networks?: readonly string[] | undefined;
+  expiresAt?: Date | null | undefined;
   /** A key for this subaccount; a subaccount's own keys are always for itself. */
   subaccount?: SubaccountRef | undefined;
   /** The operator's choice when the key is a master's. */
@@ -51,7 +58,7 @@ export async function createKey(
   keyring: Keyring,
   clock: Clock,
 ): Promise<NewApiKey> {
-  requireChange(principal);
+  requireGrant(principal, input.scopes);
   const ref = principal.kind === "subaccount" ? (input.subaccount ?? principal.subaccountId) : input.subaccount;
   checkInput(input, ref !== undefined);
   return inTransaction(db, async (trx) => {
@@ -66,10 +73,18 @@ export async function createKey(
       "masterId" in account
         ? { masterId: account.masterId, subaccountId: account.id }
         : { masterId: account.id, subaccountId: null };
-    const created = await insertKey(trx, { ...owner, name: input.name, scopes: input.scopes }, keyring, clock);
+    const created = await insertKey(trx, { ...input, ...owner }, keyring, clock);
     await note(trx, principal, "key.created", created.apiKey, clock);
     return created;
   });
+}
+
+/** Nobody makes a key that may do more than he. @throws Fault forbidden */
+function requireGrant(principal: Principal, wanted: readonly Scope[]): void {
+  requireDevelop(principal);
+  const own = scopesOf(principal);
+  if (own.includes("full") || wanted.every((scope) => own.includes(scope))) return;
+  throw new Fault("forbidden", `A key can have no more than your own rights: ${own.join(", ")}.`);
 }
 
 function checkInput(input: KeyInput, forSubaccount: boolean): void {
@@ -82,6 +97,9 @@ function checkInput(input: KeyInput, forSubaccount: boolean): void {
   } else if (forSubaccount && input.scopes.includes("billing")) {
     mistakes.push({ pointer: "/scopes", detail: "Billing is the master's: a subaccount's key can't have that scope." });
   }
+  const wrongNetwork = (input.networks ?? []).find((entry) => network(entry) !== undefined);
+  if (wrongNetwork !== undefined)
+    mistakes.push({ pointer: "/networks", detail: `${wrongNetwork}: ${network(wrongNetwork)}` });
   const [first] = mistakes;
   if (first !== undefined) throw new Fault("invalid", `${first.pointer.slice(1)}: ${first.detail}`, mistakes);
 }
@@ -91,6 +109,8 @@ type KeyOwner = Readonly<{
   subaccountId: SubaccountId | null;
   name: string;
   scopes: readonly Scope[];
+  networks?: readonly string[] | undefined;
+  expiresAt?: Date | null | undefined;
 }>;
 
 /** Without questions, for verbs that have asked them. */
@@ -106,6 +126,8 @@ export async function insertKey(trx: Db, owner: KeyOwner, keyring: Keyring, cloc
       key_hash: keyring.hash(key),
       hint: key.slice(-4),
       scopes: [...owner.scopes],
+      networks: [...(owner.networks ?? [])],
+      expires_at: owner.expiresAt ?? null,
       created_at: clock.now(),
     })
     .returningAll()
@@ -113,12 +135,47 @@ export async function insertKey(trx: Db, owner: KeyOwner, keyring: Keyring, cloc
   return { apiKey: keyOf(row), key };
 }
 
-/** Revoking a revoked one changes nothing. @throws Fault not-found */
-export async function revokeKey(db: Db, principal: Principal, id: KeyId, clock: Clock): Promise<ApiKey> {
-  requireChange(principal);
+/**
+ * Roll-over: a new key with the same rights; the old one works for `overlapSeconds` more.
+ * @throws Fault not-found, forbidden, conflict when it is revoked or was replaced before
+ */
+export async function rotateKey(
+  db: Db,
+  principal: Principal,
+  id: KeyId,
+  overlapSeconds: number,
+  keyring: Keyring,
+  clock: Clock,
+): Promise<NewApiKey> {
+  requireDevelop(principal);
   return inTransaction(db, async (trx) => {
     const row = await selectKeys(trx, principal).where("id", "=", id).forUpdate().executeTakeFirst();
     if (row === undefined) throw notFound("key");
+    requireGrant(principal, row.scopes as Scope[]);
+    if (row.revoked_at !== null) throw new Fault("conflict", "The key is revoked: create a new one.");
+    if (row.replaced_by !== null) throw new Fault("conflict", "The key was replaced already: rotate its successor.");
+    const old = keyOf(row);
+    const created = await insertKey(trx, { ...old, expiresAt: null }, keyring, clock);
+    const end = new Date(clock.now().getTime() + overlapSeconds * 1000);
+    const expiresAt = row.expires_at !== null && row.expires_at < end ? row.expires_at : end;
+    await trx
+      .updateTable("api_key")
+      .set({ replaced_by: created.apiKey.id, expires_at: expiresAt })
+      .where("id", "=", id)
+      .execute();
+    await note(trx, principal, "key.created", created.apiKey, clock);
+    await note(trx, principal, "key.rotated", { ...old, expiresAt }, clock);
+    return created;
+  });
+}
+
+/** Revoking a revoked one changes nothing. @throws Fault not-found */
+export async function revokeKey(db: Db, principal: Principal, id: KeyId, clock: Clock): Promise<ApiKey> {
+  requireDevelop(principal);
+  return inTransaction(db, async (trx) => {
+    const row = await selectKeys(trx, principal).where("id", "=", id).forUpdate().executeTakeFirst();
+    if (row === undefined) throw notFound("key");
+    requireGrant(principal, row.scopes as Scope[]);
     if (row.revoked_at !== null) return keyOf(row);
     const revoked = { ...row, revoked_at: clock.now() };
     await trx.updateTable("api_key").set({ revoked_at: revoked.revoked_at }).where("id", "=", id).execute();
@@ -169,6 +226,9 @@ function keyOf(row: Selectable<Schema["api_key"]>): ApiKey {
     name: row.name,
     hint: row.hint,
     scopes: row.scopes as Scope[],
+    networks: row.networks,
+    expiresAt: row.expires_at,
+    replacedBy: row.replaced_by,
     createdAt: row.created_at,
     revokedAt: row.revoked_at,
     lastUsedAt: row.last_used_at,
@@ -176,8 +236,9 @@ function keyOf(row: Selectable<Schema["api_key"]>): ApiKey {
 }
 
 async function note(trx: Db, principal: Principal, action: string, key: ApiKey, clock: Clock): Promise<void> {
-  const members = { name: key.name, scopes: key.scopes, hint: key.hint };
-  const [before, after] = action === "key.created" ? [null, members] : [members, null];
+  const members = { name: key.name, scopes: key.scopes, networks: key.networks, hint: key.hint };
+  const ends = { ...members, expires_at: key.expiresAt };
+  const [before, after] = action === "key.revoked" ? [members, null] : [null, ends];
   const { masterId, subaccountId } = key;
   await record(
     trx,

@@ -11,6 +11,7 @@ import { isIPv4, isIPv6 } from "node:net";
 import { sql } from "kysely";
 import type { Clock } from "../platform/clock.ts";
 import type { Db } from "../platform/database.ts";
+import type { MasterId, SubaccountId } from "../platform/ids.ts";
 import type { Log } from "../platform/log.ts";
 import type { Keyring } from "../platform/secrets.ts";
 import type { AccountChanges } from "./changes.ts";
@@ -19,10 +20,18 @@ export type Lockout = Readonly<{
   /** Names one user name at one client network. */
   key(username: string, clientAddress: string): string;
   locked(key: string): Promise<boolean>;
-  /** Counts a failure. True when it is locked now. */
-  failed(key: string): Promise<boolean>;
+  /** Counts a failure. True when it is locked now; whoever looks after the account, where there is one, is told once. */
+  failed(key: string, account?: Locked): Promise<boolean>;
   /** Forgets the failures before it. */
   succeeded(key: string): Promise<void>;
+}>;
+
+/** Whose log-in it is, and from where it was tried. */
+export type Locked = Readonly<{
+  masterId: MasterId | null;
+  subaccountId: SubaccountId | null;
+  name: string;
+  clientAddress: string;
 }>;
 
 const MAX_LOCKS = 50_000;
@@ -70,6 +79,7 @@ export function createLockout({ db, keyring, clock, changes, log }: LockoutOptio
   changes.subscribe((change) => {
     if (change.kind === "lockout") remember(change.key, change.until);
     else if (change.kind === "failure") noteFailure(change.key);
+    else if (change.kind === "unlock") locks.delete(change.key);
     else if (change.kind === "everything") reloadSoon();
   });
   reloadSoon();
@@ -87,9 +97,12 @@ export function createLockout({ db, keyring, clock, changes, log }: LockoutOptio
       const { rows } = await sql`select from lockout where key = ${bytes(key)} and locked_until > pm_now()`.execute(db);
       return rows.length > 0;
     },
-    async failed(key) {
+    async failed(key, account) {
       noteFailure(key);
-      const { rows } = await sql<{ until: Date | null }>`select auth_failed(${bytes(key)}) as until`.execute(db);
+      const network = account === undefined ? null : networkOf(account.clientAddress);
+      const { rows } = await sql<{ until: Date | null }>`
+        select auth_failed(${bytes(key)}, ${account?.masterId ?? null}::uuid, ${account?.subaccountId ?? null}::uuid,
+                           ${account?.name ?? null}::text, ${network}::text) as until`.execute(db);
       const until = rows[0]?.until ?? null;
       if (until !== null) remember(key, until.getTime());
       return until !== null;

@@ -15,6 +15,7 @@ export type MasterDetails = {
   notificationEmails?: readonly NotificationEmail[] | undefined;
   alertThresholds?: readonly number[] | undefined;
   language?: string | null | undefined;
+  enforce2fa?: boolean | undefined;
   expiresAt?: Date | null | undefined;
 };
 
@@ -30,6 +31,7 @@ export const masterFields = {
   notificationEmails: { column: "notification_emails", rule: rule.notificationEmails(1), json: true },
   alertThresholds: { column: "alert_thresholds", rule: rule.alertThresholds },
   language: { column: "language", rule: rule.orNull(rule.language) },
+  enforce2fa: { column: "enforce_2fa", rule: rule.flag },
   expiresAt: { column: "expires_at", rule: rule.orNull(rule.instant) },
 } as const satisfies Record<keyof MasterDetails, rule.Field>;
 
@@ -40,6 +42,7 @@ export const ownFields: readonly (keyof MasterDetails)[] = [
   "notificationEmails",
   "alertThresholds",
   "language",
+  "enforce2fa",
 ];
 
 /** As the audit log keeps it. A change of calendar that is still to come is what was asked for. */

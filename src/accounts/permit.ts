@@ -1,14 +1,22 @@
 /** Whether a principal may change anything, and whether it is high enough. Whose rows it reaches is find.ts's matter. */
 import { Fault } from "../platform/errors.ts";
-import type { MasterPrincipal, Operator, Principal } from "./principal.ts";
+import { type MasterPrincipal, type Operator, type Principal, type Scope, scopesOf } from "./principal.ts";
 
 /** @throws Fault forbidden for a key without the scope `full`, and for an account that may only read now. */
 export function requireChange(principal: Principal): void {
-  if (principal.kind === "operator") return;
-  if (principal.frozen !== undefined) {
+  if (principal.kind !== "operator" && principal.frozen !== undefined) {
     throw new Fault("forbidden", `This account is ${principal.frozen}: it may read, and change nothing.`);
   }
-  if (!principal.scopes.includes("full")) throw new Fault("forbidden", "This needs a key with the scope full.");
+  if (!scopesOf(principal).includes("full")) throw new Fault("forbidden", "This needs a key with the scope full.");
+}
+
+/**
+ * Credentials, domains and keys, which a developer looks after.
+ * @throws Fault forbidden without the scope `develop` or `full`, and for an account that may only read now.
+ */
+export function requireDevelop(principal: Principal): void {
+  const developer = scopesOf(principal).includes("develop");
+  requireChange(developer ? { ...principal, scopes: ["full"] satisfies Scope[] } : principal);
 }
 
 /** @throws Fault forbidden for a subaccount, and as requireChange. */

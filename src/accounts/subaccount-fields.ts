@@ -14,6 +14,7 @@ export type SubaccountDetails = {
   externalId?: string | null | undefined;
   region?: string | null | undefined;
   language?: string | null | undefined;
+  enforce2fa?: boolean | undefined;
   timeZone?: string | null | undefined;
   plan?: string | null | undefined;
   metadata?: Readonly<Record<string, unknown>> | null | undefined;
@@ -37,6 +38,7 @@ export const subaccountFields = {
   externalId: { column: "external_id", rule: rule.orNull(rule.line(200)) },
   region: { column: "region", rule: rule.orNull(rule.line(100)) },
   language: { column: "language", rule: rule.orNull(rule.language) },
+  enforce2fa: { column: "enforce_2fa", rule: rule.flag },
   timeZone: { column: "time_zone", rule: rule.orNull(rule.timeZone) },
   plan: { column: "plan", rule: rule.orNull(rule.line(100)) },
   metadata: { column: "metadata", rule: rule.orNull(rule.metadata), json: true },

@@ -83,6 +83,18 @@ export async function transitionSubaccount(
   });
 }
 
+/** Its owner has accepted the invitation: from pending to active, and nothing from any other state. */
+export async function activatePending(trx: Db, id: SubaccountId, owner: Principal, clock: Clock): Promise<void> {
+  const before = await findSubaccount(trx, owner, id, clock, "change");
+  if (before.ownState !== "pending") return;
+  await trx
+    .updateTable("subaccount")
+    .set((eb) => ({ state: "active", updated_at: clock.now(), version: eb("version", "+", 1) }))
+    .where("id", "=", id)
+    .execute();
+  await tellSubaccount(trx, owner, "enable", before, await findSubaccount(trx, owner, id, clock), clock);
+}
+
 function changeOf(account: Subaccount, action: Action, options: TransitionOptions, now: Date): StateColumns | "none" {
   if (action === "suspend") return account.suspendedAt === null ? { suspended_at: now } : "none";
   if (action === "resume") return account.suspendedAt === null ? "none" : { suspended_at: null };

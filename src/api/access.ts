@@ -5,7 +5,7 @@
  * before anything is looked up.
  * On failure: 401 without saying why, 403 within the own tenant, 404 for an account that is not the caller's.
  */
-import type { Principal } from "../accounts/principal.ts";
+import { type Principal, type Scope, scopesOf } from "../accounts/principal.ts";
 import { formatId } from "../platform/ids.ts";
 import type { Access, Definition, Kind } from "./endpoint.ts";
 import { Problem } from "./problem.ts";
@@ -27,8 +27,13 @@ export async function authenticate(
 
 /** @throws Problem forbidden, suspended */
 export function permit(principal: Principal, { access, method }: Pick<Definition, "access" | "method">): void {
+  if (access.people) {
+    if (principal.memberId !== undefined) return;
+    throw new Problem("forbidden", "This is for people who are logged in: a key is no person.");
+  }
   if (principal.kind === "operator") {
     if (!access.who.includes("operator")) throw new Problem("forbidden", refusalOf("operator", access));
+    requireScope(scopesOf(principal), access);
     return;
   }
   const { scopes, frozen, operator } = principal;
@@ -36,11 +41,15 @@ export function permit(principal: Principal, { access, method }: Pick<Definition
   if (!asOperator && !access.who.includes(principal.kind)) {
     throw new Problem("forbidden", refusalOf(principal.kind, access));
   }
-  if (!scopes.includes("full") && !access.scopes.some((scope) => scopes.includes(scope))) {
-    throw new Problem("forbidden", `This needs a key with the scope ${[...access.scopes, "full"].join(" or ")}.`);
-  }
+  requireScope(scopes, access);
   if (frozen !== undefined && method !== "get") {
     throw new Problem("suspended", `This account is ${frozen}: it may read, and change nothing.`);
+  }
+}
+
+function requireScope(scopes: readonly Scope[], access: Access): void {
+  if (!scopes.includes("full") && !access.scopes.some((scope) => scopes.includes(scope))) {
+    throw new Problem("forbidden", `This needs a key with the scope ${[...access.scopes, "full"].join(" or ")}.`);
   }
 }
 
@@ -53,8 +62,10 @@ function refusalOf(kind: Kind, access: Access): string {
   return "Only the operator may do this.";
 }
 
-/** The key that asks, for log lines and as the owner of idempotency keys. */
+/** The key or person that asks, for log lines and as the owner of idempotency keys. */
 export function callerOf(principal: Principal): string {
+  const { memberId } = principal.kind === "subaccount" && principal.by !== undefined ? principal.by : principal;
+  if (memberId !== undefined) return formatId("mem", memberId);
   if (principal.kind === "operator") return "operator";
   return principal.keyId === null ? "operator" : formatId("key", principal.keyId);
 }

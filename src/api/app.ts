@@ -27,6 +27,7 @@ export function createApp(deps: Deps, draining: () => boolean = () => false): Ap
   mountHealth(app, { ...deps, draining });
   mountDocument(app);
   mountPages(app);
+  if (deps.portal !== undefined) app.route("/", deps.portal);
   if (deps.config.metricsPort === 0) mountMetrics(app, deps, doorkeeper);
   answerFailures(app, deps);
   answerUnknown(app);

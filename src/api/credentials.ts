@@ -15,7 +15,7 @@ import { idParams, instant, line, listOf, pageParams, showId, showInstant, shown
 import { pagingOf } from "./paging.ts";
 
 const tag = "Credentials";
-const changing = { who: everyone, scopes: [] } as const;
+const changing = { who: everyone, scopes: ["develop"] } as const;
 
 const credentialShape = z
   .strictObject({

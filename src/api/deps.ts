@@ -1,5 +1,8 @@
 /** What the door for programs is given. Everything it can reach stands here. */
+import type { Hono } from "hono";
 import type { Authenticator } from "../accounts/authenticate.ts";
+import type { InviteDeps } from "../people/invitations.ts";
+import type { Passwords } from "../people/passwords.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Config } from "../platform/config.ts";
 import type { Db } from "../platform/database.ts";
@@ -7,11 +10,24 @@ import type { AccountId } from "../platform/ids.ts";
 import type { Log } from "../platform/log.ts";
 import type { Metrics } from "../platform/metrics.ts";
 import type { Keyring } from "../platform/secrets.ts";
+import type { Env } from "./mount.ts";
 
 /** Names what is not well; empty when all is. It does not ask Redis: acceptance goes on without it. */
 export type Readiness = () => Promise<readonly string[]>;
 
-export type ApiConfig = Pick<Config, "httpHost" | "httpPort" | "metricsPort" | "trustedProxies" | "dnsServers">;
+export type ApiConfig = Pick<
+  Config,
+  | "httpHost"
+  | "httpPort"
+  | "metricsPort"
+  | "trustedProxies"
+  | "dnsServers"
+  | "hostname"
+  | "submissionPort"
+  | "submissionsPort"
+  | "systemFrom"
+  | "queueLifetimeMs"
+>;
 
 export type Deps = Readonly<{
   db: Db;
@@ -23,7 +39,17 @@ export type Deps = Readonly<{
   scrape?: () => Promise<string>;
   config: ApiConfig;
   authenticator: Pick<Authenticator, "key" | "forget">;
+  passwords: Passwords;
+  /** Base of links, without a slash at the end. */
+  publicUrl(): string;
+  /** Pages for people, behind the same port. */
+  portal?: Hono<Env>;
   /** Tells the gate what the rows of an account say now. */
   publish(accountId: AccountId): Promise<void>;
   ready: Readiness;
 }>;
+
+/** For verbs that write letters and links. */
+export function lettersOf({ clock, keyring, config, publicUrl }: Deps): InviteDeps {
+  return { clock, keyring, config: { ...config, publicUrl: publicUrl() } };
+}

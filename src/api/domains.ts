@@ -16,7 +16,7 @@ import { pagingOf } from "./paging.ts";
 
 const tag = "Domains";
 const reading = { who: everyone, scopes: ["read"] } as const;
-const changing = { who: everyone, scopes: [] } as const;
+const changing = { who: everyone, scopes: ["develop"] } as const;
 const newDomain = z.strictObject({ name: line(253) }).openapi("NewDomain");
 const listParams = { state: someOf(domainStates).optional(), ...pageParams };
 
@@ -33,7 +33,7 @@ function adding({ clock }: Deps): Endpoint[] {
         path: "/v1/domains",
         summary: "Claim a domain for the caller's own account",
         description: "It reserves nothing until it is verified. A master's own can be granted to its subaccounts.",
-        access: { who: ["master", "subaccount"], scopes: [] },
+        access: { who: ["master", "subaccount"], scopes: ["develop"] },
       },
       async ({ db, principal, body }) => ({
         body: showDomain(await addDomain(db, principal, undefined, body, clock)),

@@ -10,8 +10,8 @@ import type { Db } from "../platform/database.ts";
 export type Kind = Principal["kind"];
 export type Method = "get" | "post" | "patch" | "put" | "delete";
 
-/** `scopes`: a key with any of these may call it; `full` always may. */
-export type Access<W extends Kind = Kind> = Readonly<{ who: readonly W[]; scopes: readonly Scope[] }>;
+/** `scopes`: a key with any of these may call it; `full` always may. `people`: only somebody who is logged in, whatever his role. */
+export type Access<W extends Kind = Kind> = Readonly<{ who: readonly W[]; scopes: readonly Scope[]; people?: true }>;
 
 export type Definition<
   W extends Kind = Kind,

@@ -10,7 +10,10 @@ import { eventEndpoints } from "./events.ts";
 import { grantEndpoints } from "./grants.ts";
 import { keyEndpoints } from "./keys.ts";
 import { masterEndpoints } from "./masters.ts";
+import { meEndpoints } from "./me.ts";
+import { memberEndpoints } from "./members.ts";
 import { messageEndpoints } from "./messages.ts";
+import { ownerEndpoints } from "./owner.ts";
 import { queueEndpoints } from "./queue.ts";
 import { statementEndpoints } from "./statements.ts";
 import { subaccountEndpoints } from "./subaccounts.ts";
@@ -26,6 +29,9 @@ const rooms = [
   grantEndpoints,
   credentialEndpoints,
   keyEndpoints,
+  memberEndpoints,
+  meEndpoints,
+  ownerEndpoints,
   usageEndpoints,
   messageEndpoints,
   eventEndpoints,

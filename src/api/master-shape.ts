@@ -24,6 +24,7 @@ const optional = {
   strict_allocation: z.boolean().optional(),
   alert_thresholds: field.alertThresholds.optional(),
   language: field.language.nullable().optional(),
+  enforce_2fa: z.boolean().optional().openapi({ description: "Its members must have a second factor." }),
   expires_at: field.instantField.nullable().optional(),
 };
 
@@ -62,6 +63,7 @@ export const masterShape = z
     ),
     alert_thresholds: z.array(z.int()),
     language: z.string().nullable(),
+    enforce_2fa: z.boolean(),
     own_subaccount: z.strictObject({ id: field.shownId("sub") }),
     suspended_at: field.instant.nullable(),
     expires_at: field.instant.nullable(),
@@ -90,6 +92,7 @@ export function showMaster(master: Master): z.output<typeof masterShape> {
     notification_emails: master.notificationEmails.map((item) => item),
     alert_thresholds: [...master.alertThresholds],
     language: master.language,
+    enforce_2fa: master.enforce2fa,
     own_subaccount: { id: field.showId("sub", master.ownSubaccountId) },
     suspended_at: field.showInstant(master.suspendedAt),
     expires_at: field.showInstant(master.expiresAt),

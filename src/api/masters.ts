@@ -18,6 +18,7 @@ import { pagingOf } from "./paging.ts";
 
 const tag = "Masters";
 const access = { who: operatorOnly, scopes: [] } as const;
+const reading = { who: operatorOnly, scopes: ["read"] } as const;
 
 const createdShape = masterShape
   .extend({
@@ -61,7 +62,7 @@ function list(deps: Deps): Endpoint {
       path: "/v1/masters",
       tag,
       summary: "Masters",
-      access,
+      access: reading,
       query: z.strictObject({
         state: someOf(masterStates).optional(),
         sort: sortParam(masterSorts).optional(),

@@ -2,15 +2,15 @@
 import { z } from "@hono/zod-openapi";
 import type { Subaccount } from "../accounts/account.ts";
 import { changeSubaccount } from "../accounts/change-subaccount.ts";
-import { createSubaccount } from "../accounts/create-subaccount.ts";
 import { findSubaccount } from "../accounts/find.ts";
 import { listSubaccounts, subaccountSorts } from "../accounts/list-subaccounts.ts";
 import type { Principal } from "../accounts/principal.ts";
 import { shownStates } from "../accounts/states.ts";
 import { subaccountFields } from "../accounts/subaccount-fields.ts";
 import { readUsages } from "../metering/usage.ts";
+import { onboardSubaccount } from "../people/owner.ts";
 import type { Db } from "../platform/database.ts";
-import type { Deps } from "./deps.ts";
+import { type Deps, lettersOf } from "./deps.ts";
 import { detailsOf } from "./details.ts";
 import { type Endpoint, endpoint, everyone, owners } from "./endpoint.ts";
 import { versionFor } from "./etag.ts";
@@ -30,6 +30,18 @@ const createdShape = subaccountShape
       .strictObject({ id: shownId("cred"), username: z.string(), password: z.string() })
       .optional()
       .openapi({ description: "With `handover`: shown once." }),
+    hand_over: z
+      .strictObject({
+        smtp_host: z.string(),
+        smtp_port: z.int(),
+        smtps_port: z.int().nullable(),
+        log_in_url: z.string().nullable(),
+      })
+      .optional()
+      .openapi({
+        description:
+          "With `handover`: where to send, and a link by which the owner sets a password within 24 hours. Shown once.",
+      }),
   })
   .openapi("CreatedSubaccount");
 
@@ -49,7 +61,6 @@ export async function shownSubaccount(
 }
 
 function create(deps: Deps): Endpoint {
-  const { keyring, clock } = deps;
   return endpoint(
     {
       method: "post",
@@ -65,14 +76,25 @@ function create(deps: Deps): Endpoint {
     async ({ db, principal, body }) => {
       const { name, monthly_limit: monthlyLimit, onboarding } = body;
       const input = { ...detailsOf(subaccountFields, body), name, monthlyLimit, onboarding };
-      const { subaccount, credential } = await createSubaccount(db, principal, input, keyring, clock);
+      const { subaccount, credential, logInPath } = await onboardSubaccount(db, principal, input, lettersOf(deps));
       const shown = await shownSubaccount(db, principal, subaccount, deps);
       if (credential === null) return { body: shown, version: subaccount.version };
       const { id, username } = credential.credential;
       const handedOver = { id: showId("cred", id), username, password: credential.password };
-      return { body: { ...shown, credential: handedOver }, version: subaccount.version };
+      const handed = { ...shown, credential: handedOver, hand_over: handOver(deps, logInPath) };
+      return { body: handed, version: subaccount.version };
     },
   );
+}
+
+function handOver({ config, publicUrl }: Deps, logInPath: string | null) {
+  const { hostname, submissionPort, submissionsPort } = config;
+  return {
+    smtp_host: hostname,
+    smtp_port: submissionPort,
+    smtps_port: submissionsPort === 0 ? null : submissionsPort,
+    log_in_url: logInPath === null ? null : `${publicUrl()}${logInPath}`,
+  };
 }
 
 const listQuery = z.strictObject({

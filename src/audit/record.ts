@@ -7,7 +7,7 @@
 import type { Principal } from "../accounts/principal.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Db } from "../platform/database.ts";
-import { type AuditId, formatId, type MasterId, newId, type SubaccountId } from "../platform/ids.ts";
+import { type AuditId, formatId, type MasterId, type MemberId, newId, type SubaccountId } from "../platform/ids.ts";
 
 export type Members = Readonly<Record<string, unknown>>;
 
@@ -51,17 +51,24 @@ type Actor = Readonly<{
 function actorOf(principal: AuditRecord["principal"]): Actor {
   if (principal.kind === "system") return { actor_kind: "system", actor_id: null, acting_for: null };
   if (principal.kind === "operator") {
-    return { actor_kind: principal.via === "cli" ? "cli" : "operator", actor_id: null, acting_for: null };
+    return {
+      actor_kind: principal.via === "cli" ? "cli" : "operator",
+      actor_id: memberOf(principal),
+      acting_for: null,
+    };
   }
   const account =
     principal.kind === "master" ? formatId("mas", principal.masterId) : formatId("sub", principal.subaccountId);
-  if (principal.operator) return { actor_kind: "operator", actor_id: null, acting_for: account };
+  if (principal.operator) return { actor_kind: "operator", actor_id: memberOf(principal), acting_for: account };
   if (principal.kind === "subaccount" && principal.by !== undefined) {
     return { ...actorOf(principal.by), acting_for: account };
   }
-  const actorId = principal.keyId === null ? account : formatId("key", principal.keyId);
+  const actorId = principal.keyId === null ? (memberOf(principal) ?? account) : formatId("key", principal.keyId);
   return { actor_kind: principal.kind, actor_id: actorId, acting_for: null };
 }
+
+const memberOf = ({ memberId }: Readonly<{ memberId?: MemberId }>) =>
+  memberId === undefined ? null : formatId("mem", memberId);
 
 /** Only the members whose values differ. A creation has no before, a deletion no after: those stay whole. */
 export function differing(

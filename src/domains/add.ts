@@ -1,7 +1,7 @@
 /** Claiming a domain: it reserves nothing until it is verified. */
 import { randomBytes } from "node:crypto";
 import { findMaster, findSubaccount, type SubaccountRef } from "../accounts/find.ts";
-import { requireChange } from "../accounts/permit.ts";
+import { requireDevelop } from "../accounts/permit.ts";
 import type { Principal } from "../accounts/principal.ts";
 import { record } from "../audit/record.ts";
 import type { Clock } from "../platform/clock.ts";
@@ -23,7 +23,7 @@ export async function addDomain(
   input: Readonly<{ name: string }>,
   clock: Clock,
 ): Promise<SenderDomain> {
-  requireChange(principal);
+  requireDevelop(principal);
   const name = ownableName(input.name);
   return inTransaction(db, async (trx) => {
     const owner = await findOwner(trx, principal, ref, clock);

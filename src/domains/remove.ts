@@ -1,5 +1,5 @@
 /** Giving a domain up: its name is free for the next proof at once. */
-import { requireChange } from "../accounts/permit.ts";
+import { requireDevelop } from "../accounts/permit.ts";
 import type { Principal } from "../accounts/principal.ts";
 import { record } from "../audit/record.ts";
 import type { Clock } from "../platform/clock.ts";
@@ -10,7 +10,7 @@ import { lockDomain } from "./domain.ts";
 
 /** @throws Fault not-found, forbidden */
 export async function removeDomain(db: Db, principal: Principal, id: DomainId, clock: Clock): Promise<void> {
-  requireChange(principal);
+  requireDevelop(principal);
   await inTransaction(db, async (trx) => {
     const row = await lockDomain(trx, principal, id);
     await trx.deleteFrom("sender_domain").where("id", "=", id).execute();

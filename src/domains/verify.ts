@@ -4,7 +4,7 @@
  * Invariant: the first proof wins on the whole platform; only a closed holder loses the name to a new proof. A verified
  * domain whose proof is gone stays verified for 72 h; a DNS that does not answer changes nothing.
  */
-import { requireChange } from "../accounts/permit.ts";
+import { requireDevelop } from "../accounts/permit.ts";
 import type { Principal } from "../accounts/principal.ts";
 import { record } from "../audit/record.ts";
 import { emit } from "../events/emit.ts";
@@ -36,7 +36,7 @@ export async function verifyDomain(
   lookup: TxtLookup,
   clock: Clock,
 ): Promise<SenderDomain> {
-  requireChange(principal);
+  requireDevelop(principal);
   const { name } = await findDomain(db, principal, id);
   const answer = await lookup(proofName(name));
   if (answer.kind === "unavailable") {

@@ -22,6 +22,7 @@ export const eventTypes = [
   "master.state_changed",
   "domain.verified",
   "domain.failed",
+  "login.locked",
   "statement.closed",
 ] as const;
 export type EventType = (typeof eventTypes)[number];

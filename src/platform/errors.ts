@@ -3,7 +3,17 @@
  * and never holds a secret, SQL or another tenant's data. Doors translate the kind (404, 409, 422 ... or exit code 1);
  * every other error is a bug or an outage and is answered without its text.
  */
-export type FaultKind = "not-found" | "forbidden" | "conflict" | "invalid" | "precondition" | "unavailable";
+export type FaultKind =
+  | "not-found"
+  | "forbidden"
+  | "conflict"
+  | "gone"
+  | "invalid"
+  | "precondition"
+  | "unauthorized"
+  | "second-factor"
+  | "too-many"
+  | "unavailable";
 
 export type FaultDetail = Readonly<{ pointer: string; detail: string }>;
 

@@ -24,6 +24,10 @@ export type TopUpId = Id<"top">;
 export type StatementId = Id<"stm">;
 export type CapturedId = Id<"cap">;
 export type EntryId = Id<"ent">;
+export type PersonId = Id<"per">;
+export type MemberId = Id<"mem">;
+export type LinkId = Id<"lnk">;
+export type SessionId = Id<"ses">;
 export type NodeId = number;
 
 export interface IdOf {
@@ -39,6 +43,10 @@ export interface IdOf {
   stm: StatementId;
   cap: CapturedId;
   ent: EntryId;
+  per: PersonId;
+  mem: MemberId;
+  lnk: LinkId;
+  ses: SessionId;
 }
 export type Prefix = keyof IdOf;
 

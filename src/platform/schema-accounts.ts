@@ -22,6 +22,7 @@ export type MasterTable = {
   notification_emails: Json<NotificationEmail[]>;
   alert_thresholds: Generated<number[]>;
   language: string | null;
+  enforce_2fa: Generated<boolean>;
   own_subaccount_id: SubaccountId;
   created_at: Date;
   updated_at: Date;
@@ -46,6 +47,7 @@ export type SubaccountTable = {
   external_id: string | null;
   region: string | null;
   language: string | null;
+  enforce_2fa: Generated<boolean>;
   time_zone: string | null;
   plan: string | null;
   metadata: JsonWithDefault<Record<string, unknown>>;
@@ -79,6 +81,9 @@ export type ApiKeyTable = {
   key_hash: Buffer;
   hint: string;
   scopes: string[];
+  networks: Generated<string[]>;
+  expires_at: Date | null;
+  replaced_by: KeyId | null;
   created_at: Date;
   revoked_at: Date | null;
   last_used_at: Date | null;
@@ -111,4 +116,13 @@ export type IdempotencyTable = {
 export type NodeTable = { id: Generated<NodeId>; hostname: string; pid: number; started_at: Date; seen_at: Date };
 
 /** Unlogged: empty after a crash. */
-export type LockoutTable = { key: Buffer; failures: number; locked_until: Date | null; expires_at: Date };
+export type LockoutTable = {
+  key: Buffer;
+  failures: number;
+  locked_until: Date | null;
+  expires_at: Date;
+  master_id: MasterId | null;
+  subaccount_id: SubaccountId | null;
+  name: string | null;
+  network: string | null;
+};

@@ -21,7 +21,7 @@ import type {
   UsageEntryTable,
   UsageTable,
 } from "./schema-metering.ts";
-import type { BrandTable } from "./schema-people.ts";
+import type { BrandTable, LinkTable, MemberTable, PersonTable, SessionTable } from "./schema-people.ts";
 import type {
   BodyTable,
   CapturedTable,
@@ -67,4 +67,8 @@ export type Schema = {
   domain_grant: DomainGrantTable;
   captured: CapturedTable;
   brand: BrandTable;
+  person: PersonTable;
+  member: MemberTable;
+  link: LinkTable;
+  session: SessionTable;
 };

@@ -211,10 +211,10 @@ test("the operator's key, a master's and a subaccount's give their principals", 
   const shop = await make.subaccount(acme);
   const input = { name: "k", scopes: ["read"], subaccount: shop.subaccount.id } as const;
   const { key, apiKey } = await createKey(db, acme.principal, input, keyring, clock);
-  expect(await one.key(OPERATOR_KEY)).toEqual({ kind: "operator", via: "key" });
-  expect(await one.key(acme.key)).toEqual(acme.principal);
+  expect(await one.key(OPERATOR_KEY, "192.0.2.1")).toEqual({ kind: "operator", via: "key" });
+  expect(await one.key(acme.key, "192.0.2.1")).toEqual(acme.principal);
   const ids = { masterId: acme.master.id, subaccountId: shop.subaccount.id };
-  expect(await one.key(key)).toEqual({ kind: "subaccount", ...ids, keyId: apiKey.id, scopes: ["read"] });
+  expect(await one.key(key, "192.0.2.1")).toEqual({ kind: "subaccount", ...ids, keyId: apiKey.id, scopes: ["read"] });
 });
 
 test.each([
@@ -225,18 +225,19 @@ test.each([
   OPERATOR_KEY.slice(0, -1),
   "\0",
   "x".repeat(10_000),
-])("the key %j opens nothing", async (key) => expect(await one.key(key)).toBeUndefined());
+])("the key %j opens nothing", async (key) => expect(await one.key(key, "192.0.2.1")).toBeUndefined());
 
 test("where no operator key is set, an empty key is nobody's", async () => {
   const options = { db, keyring, clock, changes: one.changes, operatorKey: "", log: silentLog };
-  expect(await createAuthenticator(options).key("")).toBeUndefined();
+  expect(await createAuthenticator(options).key("", "192.0.2.1")).toBeUndefined();
 });
 
 test("a revoked key opens nothing in any process", async () => {
   const { key, apiKey } = await createKey(db, acme.principal, { name: "k", scopes: ["full"] }, keyring, clock);
-  for (const process of [one, two]) expect(await process.key(key)).toMatchObject({ kind: "master" });
+  for (const process of [one, two]) expect(await process.key(key, "192.0.2.1")).toMatchObject({ kind: "master" });
   await revokeKey(db, acme.principal, apiKey.id, clock);
-  for (const process of [one, two]) await heard(async () => expect(await process.key(key)).toBeUndefined());
+  for (const process of [one, two])
+    await heard(async () => expect(await process.key(key, "192.0.2.1")).toBeUndefined());
 });
 
 test("a suspended account's key reads and changes nothing, a closed one's opens nothing, and both come back", async () => {
@@ -246,15 +247,17 @@ test("a suspended account's key reads and changes nothing, a closed one's opens 
   const go = (action: "suspend" | "resume" | "close" | "reopen") =>
     transitionSubaccount(db, operator, shop.subaccount.id, action, {}, clock);
   await go("suspend");
-  await heard(async () => expect(await one.key(key)).toMatchObject({ frozen: "suspended" }));
+  await heard(async () => expect(await one.key(key, "192.0.2.1")).toMatchObject({ frozen: "suspended" }));
   await go("resume");
-  await heard(async () => expect(await one.key(key)).not.toHaveProperty("frozen"));
+  await heard(async () => expect(await one.key(key, "192.0.2.1")).not.toHaveProperty("frozen"));
   await go("close");
-  await heard(async () => expect(await one.key(key)).toBeUndefined());
+  await heard(async () => expect(await one.key(key, "192.0.2.1")).toBeUndefined());
   await go("reopen");
-  await heard(async () => expect(await one.key(key)).toMatchObject({ kind: "subaccount" }));
+  await heard(async () => expect(await one.key(key, "192.0.2.1")).toMatchObject({ kind: "subaccount" }));
   await transitionMaster(db, operator, globex.master.id, "close", {}, clock);
-  await heard(async () => expect([await one.key(key), await one.key(globex.key)]).toEqual([undefined, undefined]));
+  await heard(async () =>
+    expect([await one.key(key, "192.0.2.1"), await one.key(globex.key, "192.0.2.1")]).toEqual([undefined, undefined]),
+  );
 });
 
 test("the last use of a credential and of a key is noted, once an hour", async () => {

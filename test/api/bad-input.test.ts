@@ -15,7 +15,7 @@ type Schema = { type?: string | string[]; properties?: Record<string, Schema>; r
 const document = (await door.call("GET", "/openapi.json")).body;
 
 const taking = door.app.endpoints
-  .filter(({ definition }) => definition.body !== undefined && definition.path !== "/v1/account")
+  .filter(({ definition: { body, path, access } }) => body !== undefined && path !== "/v1/account" && !access.people)
   .map((endpoint): [string, Endpoint] => {
     const { method, path } = endpoint.definition;
     return [`${method.toUpperCase()} ${path}`, endpoint];
@@ -111,7 +111,9 @@ function ask(name: string, endpoint: Endpoint, body: string): Promise<Answer> {
 
 function thingOf(path: string): string | undefined {
   const { things } = world.customer;
+  const { mem, key: ownKey } = world.master.things;
   const kinds = { masters: things.mas, credentials: things.cred, queue: things.msg, domains: things.dom };
+  Object.assign(kinds, { keys: ownKey, members: mem });
   return kinds[path.split("/")[2] as keyof typeof kinds];
 }
 

@@ -1,13 +1,14 @@
 /** The whole HTTP door over a real database, called without a socket. Every answer is checked against its own definition. */
 import { randomBytes } from "node:crypto";
 import { afterAll, expect } from "vitest";
-import { createAuthenticator } from "../../src/accounts/authenticate.ts";
+import { type Authenticator, createAuthenticator } from "../../src/accounts/authenticate.ts";
 import { type AccountChanges, listenForChanges } from "../../src/accounts/changes.ts";
 import type { App } from "../../src/api/app.ts";
 import { createApp } from "../../src/api/app.ts";
-import type { Deps } from "../../src/api/deps.ts";
+import type { ApiConfig, Deps } from "../../src/api/deps.ts";
 import type { Endpoint } from "../../src/api/endpoint.ts";
 import { problemShape } from "../../src/api/openapi.ts";
+import { createPasswords } from "../../src/people/passwords.ts";
 import type { AccountId } from "../../src/platform/ids.ts";
 import { createLog } from "../../src/platform/log.ts";
 import { createMetrics } from "../../src/platform/metrics.ts";
@@ -41,11 +42,28 @@ export type Door = Readonly<{
   call(method: string, path: string, ask?: Ask): Promise<Answer>;
 }>;
 
+export const apiConfig: ApiConfig = {
+  httpHost: "127.0.0.1",
+  httpPort: 0,
+  metricsPort: 0,
+  trustedProxies: [],
+  dnsServers: [],
+  hostname: "relay.example",
+  submissionPort: 587,
+  submissionsPort: 465,
+  systemFrom: "postmeter@relay.example",
+  queueLifetimeMs: 3_600_000,
+};
+
 /** What no answer may hold, whatever happened. */
 const LEAKS =
   /\b(select|insert into|update|delete from)\b.*\b(from|into|set|where)\b|\bat .*\.ts:\d+|\/src\/|SQLSTATE|node_modules|postgres/i;
 
-export async function openDoor(change: Partial<Deps> & { allowFailures?: boolean } = {}): Promise<Door> {
+type Change = Partial<Deps> & { allowFailures?: boolean; portalOf?: (deps: TestDeps) => Deps["portal"] };
+/** With what people need to log in. */
+export type TestDeps = Deps & Readonly<{ authenticator: Authenticator }>;
+
+export async function openDoor({ portalOf, ...change }: Change = {}): Promise<Door> {
   const database = await testDatabase();
   const keyring = createKeyring(randomBytes(32));
   const published: AccountId[] = [];
@@ -53,7 +71,9 @@ export async function openDoor(change: Partial<Deps> & { allowFailures?: boolean
   afterAll(() => changes[Symbol.asyncDispose]());
   const lines: LogLine[] = [];
   const log = createLog("debug", { write: (line: string) => void lines.push(JSON.parse(line)) } as never);
-  const deps = { ...depsOf(database, keyring, changes, published), log, ...change };
+  const made = depsOf(database, keyring, changes, published);
+  const pages = portalOf?.(made);
+  const deps = { ...made, log, ...(pages === undefined ? {} : { portal: pages }), ...change };
   const app = createApp(deps);
   const call = async (method: string, path: string, ask: Ask = {}) => {
     const answer = await send(app, method, path, ask);
@@ -65,13 +85,15 @@ export async function openDoor(change: Partial<Deps> & { allowFailures?: boolean
   return { database, keyring, app, deps, lines, published, call };
 }
 
-function depsOf(database: TestDatabase, keyring: Keyring, changes: AccountChanges, published: AccountId[]): Deps {
+function depsOf(database: TestDatabase, keyring: Keyring, changes: AccountChanges, published: AccountId[]): TestDeps {
   const { db, clock } = database;
   const shared = { db, clock, log: silentLog, keyring };
   return {
     ...shared,
     metrics: createMetrics(),
-    config: { httpHost: "127.0.0.1", httpPort: 0, metricsPort: 0, trustedProxies: [], dnsServers: [] },
+    config: apiConfig,
+    passwords: createPasswords(),
+    publicUrl: () => "https://relay.example",
     authenticator: createAuthenticator({ ...shared, changes, operatorKey: OPERATOR_KEY }),
     publish: async (accountId) => void published.push(accountId),
     ready: async () => [],

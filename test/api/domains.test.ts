@@ -1,10 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { testDns } from "../support/dns.ts";
-import { newMaster, newSubaccount, openDoor } from "./client.ts";
+import { apiConfig, newMaster, newSubaccount, openDoor } from "./client.ts";
 
 const dns = await testDns();
-const config = { httpHost: "127.0.0.1", httpPort: 0, metricsPort: 0, trustedProxies: [], dnsServers: [dns.server] };
-const door = await openDoor({ config });
+const door = await openDoor({ config: { ...apiConfig, dnsServers: [dns.server] } });
 const { call } = door;
 const master = await newMaster(door);
 const stranger = await newMaster(door);

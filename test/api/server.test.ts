@@ -75,10 +75,10 @@ describe("the server", () => {
   test("draining: what is under way is answered, nothing new is taken, and it ends", async () => {
     const [entered, go] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     const { key, forget } = door.deps.authenticator;
-    const slow = async (token: string) => {
+    const slow = async (token: string, client: string) => {
       entered.resolve();
       await go.promise;
-      return key(token);
+      return key(token, client);
     };
     const server = await start({}, { authenticator: { key: slow, forget } });
     const request = fetch(`${server.url}/v1/account`, { headers: bearer });

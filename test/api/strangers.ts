@@ -13,6 +13,8 @@ const kinds: readonly [start: string, kind: keyof Things][] = [
   ["/v1/credentials/", "cred"],
   ["/v1/keys/", "key"],
   ["/v1/domains/", "dom"],
+  ["/v1/members/", "mem"],
+  ["/v1/me/sessions/", "ses"],
   ["/v1/messages/", "msg"],
   ["/v1/queue/", "msg"],
   ["/v1/captured/", "cap"],

@@ -13,6 +13,8 @@ export type Things = Readonly<{
   sub: string;
   cred: string;
   key: string;
+  mem: string;
+  ses: string;
   dom: string;
   msg: string;
   cap: string;
@@ -45,17 +47,23 @@ export async function createWorld(door: Door): Promise<World> {
   };
 }
 
-type Made = Readonly<{ id: string; key: string; keyId: string; mark: string; stm: string }>;
+type Made = Readonly<{ id: string; key: string; keyId: string; mark: string; stm: string; mem: string }>;
 
 function own(made: Made, customer: Account): Account {
-  return { key: made.key, things: { ...customer.things, key: made.keyId }, marks: [made.mark, ...customer.marks] };
+  return {
+    key: made.key,
+    things: { ...customer.things, key: made.keyId, mem: made.mem },
+    marks: [made.mark, ...customer.marks],
+  };
 }
 
 async function createMaster(door: Door, mark: string): Promise<Made> {
   const body = { name: `${mark} Hosting`, allowance: 1_000_000, notification_emails: [`ops@${mark}.example`] };
   const { body: made } = await door.call("POST", "/v1/masters", { key: OPERATOR_KEY, body });
   const stm = await closeStatement(door, made.id);
-  return { id: made.id, key: made.api_key.key, keyId: made.api_key.id, mark, stm };
+  const { key } = made.api_key;
+  const mem = await createMember(door, key, mark);
+  return { id: made.id, key, keyId: made.api_key.id, mark, stm, mem };
 }
 
 async function createCustomer(door: Door, master: Made, mark: string): Promise<Account> {
@@ -82,6 +90,8 @@ async function createCustomer(door: Door, master: Made, mark: string): Promise<A
   });
   const things = {
     dom: domain.id,
+    mem: await createMember(door, ownKey.key, mark),
+    ses: formatId("ses", newId(door.database.clock)),
     mas: master.id,
     sub: made.id,
     cred: made.credential.id,
@@ -92,6 +102,12 @@ async function createCustomer(door: Door, master: Made, mark: string): Promise<A
   };
   const ids = Object.entries(things).flatMap(([kind, id]) => (kind === "mas" || kind === "stm" ? [] : [id]));
   return { key: ownKey.key, things, marks: [mark, mark.toLowerCase(), made.credential.username, ...ids] };
+}
+
+async function createMember(door: Door, key: string, mark: string): Promise<string> {
+  const body = { email: `person@${mark}.example`, name: `Person of ${mark}`, role: "viewer" };
+  const { body: member } = await door.call("POST", "/v1/members", { key, body });
+  return member.id;
 }
 
 async function createMail(door: Door, masterId: MasterId, subaccountId: SubaccountId, mark: string) {

@@ -2,13 +2,13 @@
 import fc from "fast-check";
 import { expect } from "vitest";
 import { networkOf } from "../../src/accounts/lockout.ts";
-import { networks, originOf } from "../../src/api/client-address.ts";
 import { decodeCursor } from "../../src/api/cursor.ts";
 import { expectedVersions } from "../../src/api/etag.ts";
 import { negotiate } from "../../src/api/negotiate.ts";
 import { Problem } from "../../src/api/problem.ts";
 import { receivedField } from "../../src/mail/trace.ts";
 import { statementCsv } from "../../src/metering/statement-csv.ts";
+import { networks, originOf } from "../../src/platform/client-address.ts";
 import { formatId, newId, parseId, type SubaccountId } from "../../src/platform/ids.ts";
 import { createKeyring } from "../../src/platform/secrets.ts";
 import { readProxyHeader } from "../../src/submission/proxy.ts";

@@ -2,7 +2,7 @@
 import { Resolver } from "node:dns";
 import fc from "fast-check";
 import { expect } from "vitest";
-import { networks as trusted } from "../../src/api/client-address.ts";
+import { networks as trusted } from "../../src/platform/client-address.ts";
 import { ConfigError, loadConfig } from "../../src/platform/config.ts";
 import { networkList } from "../../src/platform/config-values.ts";
 import { type SettingName, settings } from "../../src/platform/settings.ts";

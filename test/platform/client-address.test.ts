@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { networks, originOf } from "../../src/api/client-address.ts";
+import { networks, originOf } from "../../src/platform/client-address.ts";
 
 const none = networks([]);
 const proxies = networks(["10.0.0.0/8", "127.0.0.1", "fd00::/8"]);

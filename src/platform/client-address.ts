@@ -40,7 +40,8 @@ export function originOf(
   return { address, loopback: false };
 }
 
-function within(list: BlockList, address: string): boolean {
+/** A valid address that lies in one of them. */
+export function within(list: BlockList, address: string): boolean {
   const family = isIP(address);
   return family !== 0 && list.check(address, family === 6 ? "ipv6" : "ipv4");
 }

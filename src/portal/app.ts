@@ -1,0 +1,37 @@
+/**
+ * The pages that people need before there is a portal: log in, accept an invitation, set a password, act for an account,
+ * renew. Rendered here, without scripts; they call the rooms' functions as the API does.
+ *
+ * Invariant: a GET changes nothing, so that a mail scanner that opens links uses none up. What changes something comes from a
+ * form of this host (Origin, Sec-Fetch-Site) and, with a session, carries its token. Redirects lead to paths of ours.
+ * On failure: a page that says what is wrong and what to do, or for a program the same as a problem document.
+ */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { Hono } from "hono";
+import { mountAccount } from "./account.ts";
+import type { PortalDeps } from "./deps.ts";
+import { mountInvite } from "./invite.ts";
+import { mountLogIn } from "./log-in.ts";
+import { mountLogInAs } from "./log-in-as.ts";
+import { mountReset } from "./reset.ts";
+import type { Env } from "./visit.ts";
+
+export function createPortal(deps: PortalDeps): Hono<Env> {
+  const app = new Hono<Env>();
+  mountStyle(app);
+  mountLogIn(app, deps);
+  mountInvite(app, deps);
+  mountReset(app, deps);
+  mountLogInAs(app, deps);
+  mountAccount(app, deps);
+  return app;
+}
+
+function mountStyle(app: Hono<Env>): void {
+  const css = readFileSync(join(import.meta.dirname, "portal.css"), "utf8");
+  app.get("/portal.css", (c) => {
+    c.set("route", "/portal.css");
+    return c.body(css, 200, { "Content-Type": "text/css; charset=utf-8", "Cache-Control": "no-cache" });
+  });
+}

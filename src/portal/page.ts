@@ -1,0 +1,97 @@
+/** The frame of a page: brand, title, what went wrong, and the bar of those who act for somebody. */
+import { html, raw } from "hono/html";
+import type { HtmlEscapedString } from "hono/utils/html";
+import { type Brand, inkOn } from "../branding/brand.ts";
+import type { Session } from "../people/sessions.ts";
+import type { Visit } from "./visit.ts";
+
+export type Html = HtmlEscapedString | Promise<HtmlEscapedString>;
+
+export type Page = Readonly<{
+  title: string;
+  brand: Brand;
+  session?: Session | undefined;
+  /** What was wrong, told first; `field` leads to the input. */
+  error?: Readonly<{ detail: string; field?: string | undefined }> | undefined;
+  content: Html;
+  status?: 200 | 401 | 403 | 404 | 409 | 410 | 422 | 429 | 503;
+}>;
+
+/** Only our own style; forms go to this host; nothing may frame it. */
+function policyOf(brand: Brand, nonce: string): string {
+  const images = brand.logoUrl === null ? "'self' data:" : `'self' data: ${new URL(brand.logoUrl).origin}`;
+  return `default-src 'none'; style-src 'self' 'nonce-${nonce}'; img-src ${images}; form-action 'self'; base-uri 'none'; frame-ancestors 'none'`;
+}
+
+export async function answerPage(c: Visit, page: Page): Promise<Response> {
+  const { title, brand, session, error, content, status = 200 } = page;
+  const nonce = crypto.randomUUID();
+  const ink = inkOn(brand.colour);
+  const body = await html`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="robots" content="noindex">
+<title>${error === undefined ? "" : "Error: "}${title} - ${brand.productName}</title>
+<link rel="stylesheet" href="/portal.css">
+<style nonce="${nonce}">:root { --brand: ${raw(brand.colour)}; --ink: ${raw(ink)}; }</style>
+</head>
+<body>
+${session === undefined ? "" : actingBar(session)}
+<header>${brand.logoUrl === null ? "" : html`<img src="${brand.logoUrl}" alt="" height="32">`}<span>${brand.productName}</span></header>
+<main>
+<h1>${title}</h1>
+${error === undefined ? "" : errorSummary(error)}
+${content}
+</main>
+<footer>${brand.supportAddress === null ? "" : html`<p>Help: <a href="mailto:${brand.supportAddress}">${brand.supportAddress}</a></p>`}${brand.footer === null ? "" : html`<p>${brand.footer}</p>`}</footer>
+</body>
+</html>`;
+  return c.html(body, status, {
+    "Content-Security-Policy": policyOf(brand, nonce),
+    "Cache-Control": "no-store",
+  });
+}
+
+/** Those who act for somebody see it on every page, and for whom the log holds it. */
+function actingBar({ acting, csrf, expiresAt }: Session): Html {
+  if (acting === null) return html``;
+  const what = acting.read_only ? "You look at" : "You act for";
+  return html`<form class="acting" method="post" action="/logout" role="status">
+<span>${what} somebody else's account until ${expiresAt.toISOString().slice(11, 16)} UTC: ${acting.reason}</span>
+<input type="hidden" name="csrf" value="${csrf}"><button>Leave</button></form>`;
+}
+
+function errorSummary({ detail, field }: NonNullable<Page["error"]>): Html {
+  const text = field === undefined ? html`${detail}` : html`<a href="#${field}">${detail}</a>`;
+  return html`<div class="error" role="alert" tabindex="-1"><p>${text}</p></div>`;
+}
+
+export type Field = Readonly<{
+  name: string;
+  label: string;
+  type?: "text" | "email" | "password";
+  hint?: string;
+  value?: string | undefined;
+  autocomplete: string;
+  /** It is the one that was wrong. */
+  wrong?: boolean;
+  optional?: boolean;
+  numeric?: boolean;
+  focus?: boolean;
+}>;
+
+export function field(input: Field): Html {
+  const { name, label, type = "text", hint, value = "", autocomplete, wrong, optional, numeric, focus } = input;
+  const described = hint === undefined ? "" : html` aria-describedby="${name}-hint"`;
+  return html`<p class="field"><label for="${name}">${label}</label>
+${hint === undefined ? "" : html`<span class="hint" id="${name}-hint">${hint}</span>`}
+<input id="${name}" name="${name}" type="${type}" value="${value}" autocomplete="${autocomplete}"${described}${optional ? "" : raw(" required")}${wrong ? raw(' aria-invalid="true"') : ""}${numeric ? raw(' inputmode="numeric"') : ""}${focus ? raw(" autofocus") : ""}></p>`;
+}
+
+export const hidden = (name: string, value: string): Html =>
+  html`<input type="hidden" name="${name}" value="${value}">`;
+
+/** Instants on pages are UTC: whoever reads them compares them with the API. */
+export const shownInstant = (at: Date): string => `${at.toISOString().slice(0, 16).replace("T", " ")} UTC`;
