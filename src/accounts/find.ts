@@ -11,6 +11,7 @@ import { type MasterId, parseId, type SubaccountId } from "../platform/ids.ts";
 import type { Schema } from "../platform/schema.ts";
 import type { Master, Subaccount } from "./account.ts";
 import { type CalendarColumns, calendarOf } from "./calendar.ts";
+import { contactPolicyOf } from "./contact-policy.ts";
 import { type Principal, reachOf } from "./principal.ts";
 import { type MasterState, type StateFacts, shownState } from "./states.ts";
 
@@ -138,6 +139,7 @@ export function masterOf(row: MasterRow, now: Date): Master {
     alertThresholds: row.alert_thresholds,
     language: row.language,
     ownSubaccountId: row.own_subaccount_id,
+    contactPolicy: contactPolicyOf(row.contact_policy),
     createdAt: row.created_at,
     updatedAt: row.updated_at,
     version: row.version,
@@ -179,6 +181,8 @@ export function subaccountOf(row: SubaccountRow, now: Date): Subaccount {
     plan: row.plan,
     metadata: row.metadata,
     notes: row.notes,
+    acceptedTermsAt: row.accepted_terms_at,
+    billingProfile: row.billing_profile,
     closedAt: row.closed_at,
     createdAt: row.created_at,
     updatedAt: row.updated_at,

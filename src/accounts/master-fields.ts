@@ -1,5 +1,6 @@
 /** The members of a master that can be given: one table for creating, changing and auditing. */
 import type { Master, NotificationEmail } from "./account.ts";
+import { type ContactTopic, contactPolicy, type Hearers } from "./contact-policy.ts";
 import * as rule from "./fields.ts";
 
 /** Undefined: not given. Null: none. */
@@ -16,6 +17,8 @@ export type MasterDetails = {
   alertThresholds?: readonly number[] | undefined;
   language?: string | null | undefined;
   expiresAt?: Date | null | undefined;
+  /** What is not named stays as it is. */
+  contactPolicy?: { readonly [T in ContactTopic]?: Hearers | undefined } | undefined;
 };
 
 export const masterFields = {
@@ -30,6 +33,7 @@ export const masterFields = {
   notificationEmails: { column: "notification_emails", rule: rule.notificationEmails(1), json: true },
   alertThresholds: { column: "alert_thresholds", rule: rule.alertThresholds },
   language: { column: "language", rule: rule.orNull(rule.language) },
+  contactPolicy: { column: "contact_policy", rule: contactPolicy, json: true },
   expiresAt: { column: "expires_at", rule: rule.orNull(rule.instant) },
 } as const satisfies Record<keyof MasterDetails, rule.Field>;
 
@@ -40,6 +44,7 @@ export const ownFields: readonly (keyof MasterDetails)[] = [
   "notificationEmails",
   "alertThresholds",
   "language",
+  "contactPolicy",
 ];
 
 /** As the audit log keeps it. A change of calendar that is still to come is what was asked for. */

@@ -12,6 +12,7 @@ import { keyEndpoints } from "./keys.ts";
 import { masterEndpoints } from "./masters.ts";
 import { messageEndpoints } from "./messages.ts";
 import { queueEndpoints } from "./queue.ts";
+import { slugEndpoints } from "./slugs.ts";
 import { statementEndpoints } from "./statements.ts";
 import { subaccountEndpoints } from "./subaccounts.ts";
 import { transitionEndpoints } from "./transitions.ts";
@@ -21,6 +22,7 @@ const rooms = [
   masterEndpoints,
   accountEndpoints,
   subaccountEndpoints,
+  slugEndpoints,
   transitionEndpoints,
   domainEndpoints,
   grantEndpoints,

@@ -30,6 +30,15 @@ const details = {
   notes: field.text(10_000).nullable().optional(),
   public_message: field.line(200).nullable().optional(),
   expires_at: field.instantField.nullable().optional(),
+  accepted_terms_at: field.instantField
+    .nullable()
+    .optional()
+    .openapi({ description: "When its owner accepted your terms." }),
+  billing_profile: field
+    .line(100)
+    .nullable()
+    .optional()
+    .openapi({ description: "What its statement lines are grouped by.", example: "Cost centre 12" }),
 };
 
 export const newSubaccount = z
@@ -52,6 +61,7 @@ const mastersOnly = {
   name: z.string().optional(),
   external_id: z.string().nullable().optional(),
   plan: z.string().nullable().optional(),
+  billing_profile: z.string().nullable().optional(),
   metadata: z.record(z.string(), z.unknown()).optional(),
   notes: z.string().nullable().optional(),
   notification_emails: z
@@ -78,6 +88,7 @@ export const subaccountShape = z
     time_zone: z.string().nullable(),
     suspended_at: field.instant.nullable(),
     expires_at: field.instant.nullable(),
+    accepted_terms_at: field.instant.nullable(),
     closed_at: field.instant.nullable(),
     created_at: field.instant,
     updated_at: field.instant,
@@ -107,6 +118,7 @@ export function showSubaccount(
     time_zone: subaccount.timeZone,
     suspended_at: field.showInstant(subaccount.suspendedAt),
     expires_at: field.showInstant(subaccount.expiresAt),
+    accepted_terms_at: field.showInstant(subaccount.acceptedTermsAt),
     closed_at: field.showInstant(subaccount.closedAt),
     created_at: field.showInstant(subaccount.createdAt),
     updated_at: field.showInstant(subaccount.updatedAt),
@@ -119,6 +131,7 @@ function showMastersOnly(subaccount: Subaccount) {
     name: subaccount.name,
     external_id: subaccount.externalId,
     plan: subaccount.plan,
+    billing_profile: subaccount.billingProfile,
     metadata: { ...subaccount.metadata },
     notes: subaccount.notes,
     notification_emails: subaccount.notificationEmails?.map((item) => item) ?? null,

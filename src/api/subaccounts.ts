@@ -4,9 +4,8 @@ import type { Subaccount } from "../accounts/account.ts";
 import { changeSubaccount } from "../accounts/change-subaccount.ts";
 import { createSubaccount } from "../accounts/create-subaccount.ts";
 import { findSubaccount } from "../accounts/find.ts";
-import { listSubaccounts, subaccountSorts } from "../accounts/list-subaccounts.ts";
+import { listSubaccounts } from "../accounts/list-subaccounts.ts";
 import type { Principal } from "../accounts/principal.ts";
-import { shownStates } from "../accounts/states.ts";
 import { subaccountFields } from "../accounts/subaccount-fields.ts";
 import { readUsages } from "../metering/usage.ts";
 import type { Db } from "../platform/database.ts";
@@ -14,13 +13,13 @@ import type { Deps } from "./deps.ts";
 import { detailsOf } from "./details.ts";
 import { type Endpoint, endpoint, everyone, owners } from "./endpoint.ts";
 import { versionFor } from "./etag.ts";
-import { idField, idParams, line, listOf, showId, shownId } from "./fields.ts";
-import { flagParam, numberParam, searchParams, someOf, sortParam } from "./list-params.ts";
+import { idParams, listOf, showId, shownId } from "./fields.ts";
 import { negotiate } from "./negotiate.ts";
 import { pagingOf } from "./paging.ts";
 import { Problem } from "./problem.ts";
+import { listQuery, searchOf } from "./subaccount-search.ts";
 import { newSubaccount, showSubaccount, subaccountChange, subaccountShape } from "./subaccount-shape.ts";
-import { subaccountsTable, tableColumns } from "./subaccounts-table.ts";
+import { subaccountsTable } from "./subaccounts-table.ts";
 
 const tag = "Subaccounts";
 
@@ -75,19 +74,6 @@ function create(deps: Deps): Endpoint {
   );
 }
 
-const listQuery = z.strictObject({
-  state: someOf(shownStates).optional(),
-  plan: line(100).optional(),
-  used_percent_gte: numberParam(1_000_000).optional().openapi({ description: "Of limit and top-ups." }),
-  with_own: flagParam.optional().openapi({ description: "The master's own subaccount too." }),
-  master_id: idField("mas").optional().openapi({ description: "The operator's choice." }),
-  sort: sortParam(subaccountSorts).optional(),
-  columns: someOf(tableColumns)
-    .optional()
-    .openapi({ description: `Of the table, in that order: ${tableColumns.join(", ")}.` }),
-  ...searchParams,
-});
-
 function list(deps: Deps): Endpoint {
   const { clock } = deps;
   return endpoint(
@@ -105,9 +91,8 @@ function list(deps: Deps): Endpoint {
     },
     async (call) => {
       const { db, principal } = call;
-      const { q, plan, sort, state: states, used_percent_gte: usedPercentGte } = call.query;
-      const { with_own: withOwn, master_id: masterId, columns } = call.query;
-      const search = { q, plan, sort, states, usedPercentGte, withOwn, masterId };
+      const { sort, master_id: masterId, columns } = call.query;
+      const search = { ...searchOf(call.query), sort, masterId };
       if (negotiate(call.accept, ["application/json", "text/csv"]) === "text/csv") {
         refuse(call.query, ["limit", "cursor"], "The table holds all that match.");
         return { content: await subaccountsTable({ db, principal, clock, log: deps.log }, search, columns) };

@@ -1,7 +1,7 @@
 /** Who may send, and who pays: the tables of 0001_accounts.sql. */
 import type { ColumnType, Generated } from "kysely";
 import type { AuditId, CredentialId, KeyId, MasterId, NodeId, SubaccountId } from "./ids.ts";
-import type { Json, JsonWithDefault, NotificationEmail } from "./schema-columns.ts";
+import type { ContactPolicy, Json, JsonWithDefault, NotificationEmail } from "./schema-columns.ts";
 
 export type MasterTable = {
   id: MasterId;
@@ -23,6 +23,7 @@ export type MasterTable = {
   alert_thresholds: Generated<number[]>;
   language: string | null;
   own_subaccount_id: SubaccountId;
+  contact_policy: JsonWithDefault<ContactPolicy>;
   created_at: Date;
   updated_at: Date;
   version: Generated<number>;
@@ -50,6 +51,8 @@ export type SubaccountTable = {
   plan: string | null;
   metadata: JsonWithDefault<Record<string, unknown>>;
   notes: string | null;
+  accepted_terms_at: Date | null;
+  billing_profile: string | null;
   closed_at: Date | null;
   created_at: Date;
   updated_at: Date;

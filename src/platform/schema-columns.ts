@@ -7,5 +7,7 @@ import type { ColumnType } from "kysely";
 export type Json<T> = ColumnType<T, string, string>;
 /** A column with a default that is not null. */
 export type JsonWithDefault<T> = ColumnType<T, string | undefined, string>;
+/** Who hears of a topic; one that is missing follows the default of accounts/contact-policy.ts. */
+export type ContactPolicy = Readonly<Record<string, "subaccount" | "master" | "both">>;
 /** A string is told everything; with topics (quota, billing, abuse, security) only those. */
 export type NotificationEmail = string | { email: string; topics: string[] };

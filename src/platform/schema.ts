@@ -35,7 +35,7 @@ import type {
   SenderDomainTable,
 } from "./schema-spool.ts";
 
-export type { Json, NotificationEmail } from "./schema-columns.ts";
+export type { ContactPolicy, Json, NotificationEmail } from "./schema-columns.ts";
 
 export type Schema = {
   master: MasterTable;
