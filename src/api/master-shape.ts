@@ -21,12 +21,10 @@ const topicMembers = Object.fromEntries(contactTopics.map((topic) => [topic, som
   ContactTopic,
   typeof someone
 >;
-const contactPolicyShape = z
-  .strictObject(topicMembers)
-  .openapi("ContactPolicy", {
-    description: "Who hears of a topic: the subaccount, its master, or both.",
-    example: defaultPolicy,
-  });
+const contactPolicyShape = z.strictObject(topicMembers).openapi("ContactPolicy", {
+  description: "Who hears of a topic: the subaccount, its master, or both.",
+  example: defaultPolicy,
+});
 const contactPolicyChange = z
   .strictObject(topicMembers)
   .partial()

@@ -1,6 +1,7 @@
 /** A subaccount's members: what is taken, and how it is shown to its master and to itself. */
 import { z } from "@hono/zod-openapi";
 import type { Subaccount } from "../accounts/account.ts";
+import { actionsOf, rowActions } from "../accounts/actions.ts";
 import { metadata, slug } from "../accounts/fields.ts";
 import type { Principal } from "../accounts/principal.ts";
 import { shownStates } from "../accounts/states.ts";
@@ -92,6 +93,12 @@ export const subaccountShape = z
     closed_at: field.instant.nullable(),
     created_at: field.instant,
     updated_at: field.instant,
+    actions: z
+      .array(z.enum(rowActions))
+      .openapi({
+        description: "What the caller may do to it in this state.",
+        example: ["change", "top_up", "close", "disable"],
+      }),
     usage: usageShape,
   })
   .openapi("Subaccount");
@@ -122,6 +129,7 @@ export function showSubaccount(
     closed_at: field.showInstant(subaccount.closedAt),
     created_at: field.showInstant(subaccount.createdAt),
     updated_at: field.showInstant(subaccount.updatedAt),
+    actions: actionsOf(subaccount, principal),
     usage: showUsage(usage),
   };
 }
