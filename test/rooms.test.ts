@@ -127,6 +127,9 @@ describe("tables", () => {
     domain_grant: ["domains"],
     captured: ["delivery"],
     brand: ["branding"],
+    saved_view: ["accounts"],
+    bulk_run: ["bulk"],
+    bulk_item: ["bulk"],
   };
 
   function writes(text: string): string[] {

@@ -17,12 +17,14 @@ import { statementEndpoints } from "./statements.ts";
 import { subaccountEndpoints } from "./subaccounts.ts";
 import { transitionEndpoints } from "./transitions.ts";
 import { usageEndpoints } from "./usage.ts";
+import { viewEndpoints } from "./views.ts";
 
 const rooms = [
   masterEndpoints,
   accountEndpoints,
   subaccountEndpoints,
   slugEndpoints,
+  viewEndpoints,
   transitionEndpoints,
   domainEndpoints,
   grantEndpoints,

@@ -2,11 +2,13 @@
 import { z } from "@hono/zod-openapi";
 import { MAX_UNITS } from "../accounts/fields.ts";
 import { subaccountSorts } from "../accounts/list-subaccounts.ts";
+import type { SavedView } from "../accounts/saved-views.ts";
 import { shownStates } from "../accounts/states.ts";
 import type { SubaccountSearch } from "../accounts/subaccount-search.ts";
 import { idField, instantField, line, pageParams } from "./fields.ts";
 import { flagParam, numberParam, someOf, sortParam } from "./list-params.ts";
 import { tableColumns } from "./subaccounts-table.ts";
+import { read } from "./validate.ts";
 
 const METADATA = /^metadata\.(.{1,100})$/s;
 
@@ -54,6 +56,23 @@ const searchShape = {
 /** A search alone, as it is saved or changed in bulk. */
 export const searchQuery = withMetadata(searchShape);
 
+/** In a body: members as the parameters are named, their values as text, numbers or truths. */
+export const searchBody = z
+  .record(z.string(), z.union([z.string().max(320), z.number(), z.boolean()]))
+  .superRefine((given, context) => {
+    const { error } = searchQuery.safeParse(textsOf(given));
+    for (const issue of error?.issues ?? []) context.addIssue({ ...issue } as Parameters<typeof context.addIssue>[0]);
+  })
+  .openapi({
+    description: "As the parameters of GET /v1/subaccounts.",
+    example: { state: "active", used_percent_gte: 80, "metadata.tier": "a" },
+  });
+
+/** As they would stand in a query. */
+export function textsOf(given: z.output<typeof searchBody>): Record<string, string> {
+  return Object.fromEntries(Object.entries(given).map(([name, value]) => [name, String(value)]));
+}
+
 export const listQuery = withMetadata({
   ...searchShape,
   master_id: idField("mas").optional().openapi({ description: "The operator's choice." }),
@@ -61,8 +80,26 @@ export const listQuery = withMetadata({
   columns: someOf(tableColumns)
     .optional()
     .openapi({ description: `Of the table, in that order: ${tableColumns.join(", ")}.` }),
+  view: idField("view")
+    .optional()
+    .openapi({ description: "A saved view: its search, order and columns, where none are given here." }),
   ...pageParams,
 });
+export type ListQuery = z.output<typeof listQuery>;
+
+/**
+ * With what the saved view says where the query says nothing. Columns are the table's: they mean nothing to the list.
+ * @throws Problem invalid when a newer program has no such parameter any more
+ */
+export function withView(query: ListQuery, view: SavedView): ListQuery {
+  const { filter, sort, columns } = view;
+  const saved = {
+    ...filter,
+    ...(sort === null ? {} : { sort }),
+    ...(columns === null ? {} : { columns: columns.join() }),
+  };
+  return { ...read(listQuery, saved), ...query };
+}
 
 /** As the rooms take it. */
 export function searchOf(query: z.output<typeof searchQuery>): SubaccountSearch {

@@ -93,12 +93,10 @@ export const subaccountShape = z
     closed_at: field.instant.nullable(),
     created_at: field.instant,
     updated_at: field.instant,
-    actions: z
-      .array(z.enum(rowActions))
-      .openapi({
-        description: "What the caller may do to it in this state.",
-        example: ["change", "top_up", "close", "disable"],
-      }),
+    actions: z.array(z.enum(rowActions)).openapi({
+      description: "What the caller may do to it in this state.",
+      example: ["change", "top_up", "close", "disable"],
+    }),
     usage: usageShape,
   })
   .openapi("Subaccount");

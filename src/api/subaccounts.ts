@@ -6,6 +6,7 @@ import { createSubaccount } from "../accounts/create-subaccount.ts";
 import { findSubaccount } from "../accounts/find.ts";
 import { listSubaccounts } from "../accounts/list-subaccounts.ts";
 import type { Principal } from "../accounts/principal.ts";
+import { findView } from "../accounts/saved-views.ts";
 import { subaccountFields } from "../accounts/subaccount-fields.ts";
 import { readUsages } from "../metering/usage.ts";
 import type { Db } from "../platform/database.ts";
@@ -17,7 +18,7 @@ import { idParams, listOf, showId, shownId } from "./fields.ts";
 import { negotiate } from "./negotiate.ts";
 import { pagingOf } from "./paging.ts";
 import { Problem } from "./problem.ts";
-import { listQuery, searchOf } from "./subaccount-search.ts";
+import { type ListQuery, listQuery, searchOf, withView } from "./subaccount-search.ts";
 import { newSubaccount, showSubaccount, subaccountChange, subaccountShape } from "./subaccount-shape.ts";
 import { subaccountsTable } from "./subaccounts-table.ts";
 
@@ -91,14 +92,17 @@ function list(deps: Deps): Endpoint {
     },
     async (call) => {
       const { db, principal } = call;
-      const { sort, master_id: masterId, columns } = call.query;
-      const search = { ...searchOf(call.query), sort, masterId };
+      const view = call.query.view && (await findView(db, principal, call.query.view));
+      const query = view ? withView(call.query, view) : call.query;
+      const { sort, master_id: masterId, columns } = query;
+      const search = { ...searchOf(query), sort, masterId };
       if (negotiate(call.accept, ["application/json", "text/csv"]) === "text/csv") {
         refuse(call.query, ["limit", "cursor"], "The table holds all that match.");
         return { content: await subaccountsTable({ db, principal, clock, log: deps.log }, search, columns) };
       }
       refuse(call.query, ["columns"], "Columns are chosen of the table: Accept: text/csv.");
-      const { limit, after, cut } = pagingOf(deps, call);
+      // A cursor is of one order: a view that was changed starts again.
+      const { limit, after, cut } = pagingOf(deps, { ...call, list: `${call.list} ${view?.version ?? ""}` });
       const filter = { ...search, after, limit };
       const found = await listSubaccounts(db, principal, filter, clock);
       const usages = await readUsages(db, principal, found.items, clock);
@@ -113,7 +117,7 @@ function list(deps: Deps): Endpoint {
 }
 
 /** Parameters that mean nothing here. @throws Problem invalid */
-function refuse(query: z.output<typeof listQuery>, names: readonly (keyof typeof query)[], detail: string): void {
+function refuse(query: ListQuery, names: readonly (keyof ListQuery)[], detail: string): void {
   const mistakes = names.filter((name) => query[name] !== undefined).map((name) => ({ pointer: `/${name}`, detail }));
   if (mistakes.length > 0) throw new Problem("invalid", detail, { mistakes });
 }

@@ -5,6 +5,7 @@
 import type { ColumnType } from "kysely";
 
 export type Json<T> = ColumnType<T, string, string>;
+export type NullableJson<T> = ColumnType<T | null, string | null | undefined, string | null>;
 /** A column with a default that is not null. */
 export type JsonWithDefault<T> = ColumnType<T, string | undefined, string>;
 /** Who hears of a topic; one that is missing follows the default of accounts/contact-policy.ts. */

@@ -1,4 +1,5 @@
 /** The tables as Kysely sees them; migrations/*.sql is the source. Names are those of the columns. */
+
 import type {
   ApiKeyTable,
   AuditEntryTable,
@@ -22,6 +23,7 @@ import type {
   UsageTable,
 } from "./schema-metering.ts";
 import type { BrandTable } from "./schema-people.ts";
+import type { BulkItemTable, BulkRunTable, SavedViewTable } from "./schema-overview.ts";
 import type {
   BodyTable,
   CapturedTable,
@@ -36,6 +38,7 @@ import type {
 } from "./schema-spool.ts";
 
 export type { ContactPolicy, Json, NotificationEmail } from "./schema-columns.ts";
+export type { ItemError } from "./schema-overview.ts";
 
 export type Schema = {
   master: MasterTable;
@@ -67,4 +70,7 @@ export type Schema = {
   domain_grant: DomainGrantTable;
   captured: CapturedTable;
   brand: BrandTable;
+  saved_view: SavedViewTable;
+  bulk_run: BulkRunTable;
+  bulk_item: BulkItemTable;
 };

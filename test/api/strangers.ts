@@ -17,6 +17,7 @@ const kinds: readonly [start: string, kind: keyof Things][] = [
   ["/v1/queue/", "msg"],
   ["/v1/captured/", "cap"],
   ["/v1/statements/", "stm"],
+  ["/v1/views/", "view"],
 ];
 
 /** Slugs are names of the whole platform: none is the thing of a tenant. */

@@ -17,6 +17,7 @@ export type Things = Readonly<{
   msg: string;
   cap: string;
   stm: string;
+  view: string;
 }>;
 
 export type Account = Readonly<{ key: string; things: Things; marks: readonly string[] }>;
@@ -45,7 +46,7 @@ export async function createWorld(door: Door): Promise<World> {
   };
 }
 
-type Made = Readonly<{ id: string; key: string; keyId: string; mark: string; stm: string }>;
+type Made = Readonly<{ id: string; key: string; keyId: string; mark: string; stm: string; view: string }>;
 
 function own(made: Made, customer: Account): Account {
   return { key: made.key, things: { ...customer.things, key: made.keyId }, marks: [made.mark, ...customer.marks] };
@@ -55,7 +56,9 @@ async function createMaster(door: Door, mark: string): Promise<Made> {
   const body = { name: `${mark} Hosting`, allowance: 1_000_000, notification_emails: [`ops@${mark}.example`] };
   const { body: made } = await door.call("POST", "/v1/masters", { key: OPERATOR_KEY, body });
   const stm = await closeStatement(door, made.id);
-  return { id: made.id, key: made.api_key.key, keyId: made.api_key.id, mark, stm };
+  const { key } = made.api_key;
+  const view = await door.call("POST", "/v1/views", { key, body: { name: `${mark} view`, shared: true } });
+  return { id: made.id, key, keyId: made.api_key.id, mark, stm, view: view.body.id };
 }
 
 async function createCustomer(door: Door, master: Made, mark: string): Promise<Account> {
@@ -89,8 +92,9 @@ async function createCustomer(door: Door, master: Made, mark: string): Promise<A
     msg,
     cap,
     stm: master.stm,
+    view: master.view,
   };
-  const ids = Object.entries(things).flatMap(([kind, id]) => (kind === "mas" || kind === "stm" ? [] : [id]));
+  const ids = Object.entries(things).flatMap(([kind, id]) => (["mas", "stm", "view"].includes(kind) ? [] : [id]));
   return { key: ownKey.key, things, marks: [mark, mark.toLowerCase(), made.credential.username, ...ids] };
 }
 

@@ -132,6 +132,7 @@ export function viewOf(world: World, account: Master | Customer): Account {
     msg: ids[0] ?? none("msg"),
     cap: none("cap"),
     stm: none("stm"),
+    view: none("view"),
   };
   const asMaster = account.kind === "master" ? [account.id, account.mark, account.keyId] : [];
   return { key: account.key, things, marks: [...marks, ...domains, ...ids, ...asMaster] };
