@@ -6,7 +6,7 @@
 import type { ContactPolicy } from "../platform/schema.ts";
 import type { Rule } from "./fields.ts";
 
-export const contactTopics = ["review", "abuse", "quota", "billing", "expiry", "support"] as const;
+export const contactTopics = ["review", "abuse", "quota", "billing", "expiry", "security", "support"] as const;
 export type ContactTopic = (typeof contactTopics)[number];
 
 export const hearers = ["subaccount", "master", "both"] as const;
@@ -19,6 +19,7 @@ export const defaultPolicy: Readonly<Record<ContactTopic, Hearers>> = {
   quota: "master",
   billing: "master",
   expiry: "master",
+  security: "both",
   support: "both",
 };
 
@@ -37,6 +38,3 @@ export const contactPolicy: Rule = (value) => {
   );
   return known ? undefined : wrong;
 };
-
-export const hearsSubaccount = (who: Hearers): boolean => who !== "master";
-export const hearsMaster = (who: Hearers): boolean => who !== "subaccount";

@@ -22,8 +22,8 @@ import type {
   UsageEntryTable,
   UsageTable,
 } from "./schema-metering.ts";
-import type { BrandTable } from "./schema-people.ts";
 import type { BulkItemTable, BulkRunTable, SavedViewTable } from "./schema-overview.ts";
+import type { BrandTable } from "./schema-people.ts";
 import type {
   BodyTable,
   CapturedTable,

@@ -139,6 +139,7 @@ describe("the contact policy", () => {
     quota: "master",
     billing: "master",
     expiry: "master",
+    security: "both",
     support: "both",
   };
   const change = (contact_policy: unknown) =>
