@@ -1,6 +1,8 @@
 /** The background jobs of a node: what runs when, and which room's function it calls. */
 import { syncUsage } from "./accounts/sync-usage.ts";
 import { notifyAlert } from "./alerts/notify.ts";
+import { forgetRuns, reviveRuns } from "./bulk/forget.ts";
+import { runJob } from "./bulk/run.ts";
 import { purgeCaptured } from "./delivery/captured.ts";
 import { createTxtLookup } from "./domains/lookup.ts";
 import { recheckDomains } from "./domains/recheck.ts";
@@ -11,6 +13,7 @@ import { sumDays } from "./metering/sum-days.ts";
 import { forgetKeys } from "./platform/idempotency.ts";
 import { startJobs, type Tasks } from "./platform/jobs.ts";
 import { ensurePartitions } from "./platform/partitions.ts";
+import { publishAccount } from "./quota/publish.ts";
 import { reconcile } from "./quota/reconcile.ts";
 import { expireHeld, purge } from "./spool/purge.ts";
 
@@ -22,11 +25,12 @@ const crontab = `
 17 * * * * partitions
 */15 * * * * sum_days ?max=1&queue=sum_days
 */5 * * * * expire_held ?max=1
+* * * * * revive_runs ?max=1
 */30 * * * * recheck_domains
 `;
 
 export function startHousekeeping(house: House, publicUrl: string): Promise<AsyncDisposable> {
-  const { config, clock, log, metrics, database, gate } = house;
+  const { config, clock, log, metrics, database, gate, keyring } = house;
   const { db } = database;
   const tasks: Tasks = {
     alert: (payload) => notifyAlert(db, payload, { clock, config: { ...config, publicUrl } }),
@@ -40,6 +44,8 @@ export function startHousekeeping(house: House, publicUrl: string): Promise<Asyn
     recheck_domains: async () =>
       void (await recheckDomains({ db, clock, log, lookup: createTxtLookup(config.dnsServers) })),
     expire_held: async () => void (await expireHeld(db)),
+    bulk_run: (payload) => runJob(db, payload, { keyring, clock, log, publish: (id) => publishAccount(db, gate, id) }),
+    revive_runs: async () => void (await reviveRuns(db)),
     async purge() {
       const { retentionBodiesMs: bodiesMs, retentionMessagesMs: messagesMs, retentionEventsMs: eventsMs } = config;
       await each([
@@ -47,6 +53,7 @@ export function startHousekeeping(house: House, publicUrl: string): Promise<Asyn
         () => purgeCaptured(db, messagesMs),
         () => forgetRefusals(db, eventsMs),
         () => forgetKeys(db),
+        () => forgetRuns(db),
       ]);
     },
   };

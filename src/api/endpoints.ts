@@ -1,6 +1,7 @@
 /** Every endpoint there is. */
 import { accountEndpoints } from "./account.ts";
 import { auditEndpoints } from "./audit.ts";
+import { bulkChangeEndpoints } from "./bulk-changes.ts";
 import { capturedEndpoints } from "./captured.ts";
 import { credentialEndpoints } from "./credentials.ts";
 import type { Deps } from "./deps.ts";
@@ -8,6 +9,7 @@ import { domainEndpoints } from "./domains.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { eventEndpoints } from "./events.ts";
 import { grantEndpoints } from "./grants.ts";
+import { importEndpoints } from "./imports.ts";
 import { keyEndpoints } from "./keys.ts";
 import { masterEndpoints } from "./masters.ts";
 import { messageEndpoints } from "./messages.ts";
@@ -25,6 +27,8 @@ const rooms = [
   subaccountEndpoints,
   slugEndpoints,
   viewEndpoints,
+  importEndpoints,
+  bulkChangeEndpoints,
   transitionEndpoints,
   domainEndpoints,
   grantEndpoints,

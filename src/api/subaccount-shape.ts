@@ -16,15 +16,12 @@ const metadataField = field
   .ruled(z.record(z.string(), z.unknown()), metadata)
   .openapi({ description: "Your own; at most 16384 characters as JSON." });
 
-const details = {
-  owner_name: field.line(200).nullable().optional(),
-  owner_email: field.email.nullable().optional(),
+/** What many may have in common. */
+export const manyDetails = {
   language: field.language.nullable().optional(),
   time_zone: field.timeZone.nullable().optional(),
-  slug: field.ruled(z.string(), slug).optional(),
   notification_emails: field.notificationEmails.nullable().optional(),
   alert_thresholds: field.alertThresholds.nullable().optional(),
-  external_id: field.line(200).nullable().optional(),
   region: field.line(100).nullable().optional(),
   plan: field.line(100).nullable().optional(),
   metadata: metadataField.nullable().optional(),
@@ -40,6 +37,14 @@ const details = {
     .nullable()
     .optional()
     .openapi({ description: "What its statement lines are grouped by.", example: "Cost centre 12" }),
+};
+
+const details = {
+  owner_name: field.line(200).nullable().optional(),
+  owner_email: field.email.nullable().optional(),
+  slug: field.ruled(z.string(), slug).optional(),
+  external_id: field.line(200).nullable().optional(),
+  ...manyDetails,
 };
 
 export const newSubaccount = z

@@ -111,7 +111,8 @@ function ask(name: string, endpoint: Endpoint, body: string): Promise<Answer> {
 
 function thingOf(path: string): string | undefined {
   const { things } = world.customer;
-  const kinds = { masters: things.mas, credentials: things.cred, queue: things.msg, domains: things.dom };
+  const { mas: masters, cred: credentials, msg: queue, dom: domains, view: views, imp: imports, blk } = things;
+  const kinds = { masters, credentials, queue, domains, views, imports, bulk_changes: blk };
   return kinds[path.split("/")[2] as keyof typeof kinds];
 }
 

@@ -9,6 +9,7 @@ export const sampleBodies: Readonly<Record<string, Record<string, unknown>>> = {
   "POST /v1/domains": { name: "new.example" },
   "POST /v1/subaccounts/{id}/domains": { name: "new.example" },
   "POST /v1/domains/{id}/grants": { all: true },
+  "POST /v1/subaccounts/bulk": { filter: { q: "nothing like that" }, change: { plan: "x" }, dry_run: true },
   "POST /v1/views": { name: "new view" },
   "PATCH /v1/views/{id}": { name: "Renamed" },
   "POST /v1/keys": { name: "new key", scopes: ["read"] },

@@ -18,6 +18,8 @@ const kinds: readonly [start: string, kind: keyof Things][] = [
   ["/v1/captured/", "cap"],
   ["/v1/statements/", "stm"],
   ["/v1/views/", "view"],
+  ["/v1/imports/", "imp"],
+  ["/v1/bulk_changes/", "blk"],
 ];
 
 /** Slugs are names of the whole platform: none is the thing of a tenant. */

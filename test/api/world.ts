@@ -18,6 +18,8 @@ export type Things = Readonly<{
   cap: string;
   stm: string;
   view: string;
+  imp: string;
+  blk: string;
 }>;
 
 export type Account = Readonly<{ key: string; things: Things; marks: readonly string[] }>;
@@ -46,7 +48,8 @@ export async function createWorld(door: Door): Promise<World> {
   };
 }
 
-type Made = Readonly<{ id: string; key: string; keyId: string; mark: string; stm: string; view: string }>;
+type Made = Readonly<{ id: string; key: string; keyId: string; mark: string }> &
+  Pick<Things, "stm" | "view" | "imp" | "blk">;
 
 function own(made: Made, customer: Account): Account {
   return { key: made.key, things: { ...customer.things, key: made.keyId }, marks: [made.mark, ...customer.marks] };
@@ -58,7 +61,17 @@ async function createMaster(door: Door, mark: string): Promise<Made> {
   const stm = await closeStatement(door, made.id);
   const { key } = made.api_key;
   const view = await door.call("POST", "/v1/views", { key, body: { name: `${mark} view`, shared: true } });
-  return { id: made.id, key, keyId: made.api_key.id, mark, stm, view: view.body.id };
+  return { id: made.id, key, keyId: made.api_key.id, mark, stm, view: view.body.id, ...(await plan(door, key, mark)) };
+}
+
+/** An import and a bulk change, as far as their plans. */
+async function plan(door: Door, key: string, mark: string): Promise<Pick<Things, "imp" | "blk">> {
+  const table = `external_id,name,monthly_limit\r\nimport-${mark},${mark} import,5\r\n`;
+  const headers = { "Content-Type": "text/csv" };
+  const imported = await door.call("POST", "/v1/subaccounts/import?dry_run=true", { key, headers, body: table });
+  const body = { filter: { with_own: true }, change: { region: `region of ${mark}` }, dry_run: true };
+  const changed = await door.call("POST", "/v1/subaccounts/bulk", { key, body });
+  return { imp: imported.body.id, blk: changed.body.id };
 }
 
 async function createCustomer(door: Door, master: Made, mark: string): Promise<Account> {
@@ -93,8 +106,12 @@ async function createCustomer(door: Door, master: Made, mark: string): Promise<A
     cap,
     stm: master.stm,
     view: master.view,
+    imp: master.imp,
+    blk: master.blk,
   };
-  const ids = Object.entries(things).flatMap(([kind, id]) => (["mas", "stm", "view"].includes(kind) ? [] : [id]));
+  const ids = Object.entries(things).flatMap(([kind, id]) =>
+    ["mas", "stm", "view", "imp", "blk"].includes(kind) ? [] : [id],
+  );
   return { key: ownKey.key, things, marks: [mark, mark.toLowerCase(), made.credential.username, ...ids] };
 }
 

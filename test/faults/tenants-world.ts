@@ -133,6 +133,8 @@ export function viewOf(world: World, account: Master | Customer): Account {
     cap: none("cap"),
     stm: none("stm"),
     view: none("view"),
+    imp: none("imp"),
+    blk: none("blk"),
   };
   const asMaster = account.kind === "master" ? [account.id, account.mark, account.keyId] : [];
   return { key: account.key, things, marks: [...marks, ...domains, ...ids, ...asMaster] };
