@@ -19,6 +19,7 @@ export const rooms = [
   "delivery",
   "branding",
   "letters",
+  "reviews",
   "people",
   "alerts",
 ];

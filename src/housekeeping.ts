@@ -15,6 +15,7 @@ import { startJobs, type Tasks } from "./platform/jobs.ts";
 import { ensurePartitions } from "./platform/partitions.ts";
 import { publishAccount } from "./quota/publish.ts";
 import { reconcile } from "./quota/reconcile.ts";
+import { mailReview } from "./reviews/letters.ts";
 import { expireHeld, purge } from "./spool/purge.ts";
 
 /** minute hour day month weekday, UTC. A run that is late or repeated is harmless. */
@@ -34,6 +35,7 @@ export function startHousekeeping(house: House, publicUrl: string): Promise<Asyn
   const { db } = database;
   const tasks: Tasks = {
     alert: (payload) => notifyAlert(db, payload, { clock, config: { ...config, publicUrl } }),
+    review_letter: (payload) => mailReview(db, payload, { clock, config: { ...config, publicUrl } }),
     sync_usage: (payload) => syncUsage(db, payload),
     reconcile: async () => void (await reconcile({ database, gate, metrics, log })),
     statements: async () => void (await closeDue(db, { clock, log })),

@@ -130,6 +130,7 @@ describe("tables", () => {
     saved_view: ["accounts"],
     bulk_run: ["bulk"],
     bulk_item: ["bulk"],
+    review: ["reviews"],
   };
 
   function writes(text: string): string[] {

@@ -14,6 +14,7 @@ import { keyEndpoints } from "./keys.ts";
 import { masterEndpoints } from "./masters.ts";
 import { messageEndpoints } from "./messages.ts";
 import { queueEndpoints } from "./queue.ts";
+import { reviewEndpoints } from "./reviews.ts";
 import { slugEndpoints } from "./slugs.ts";
 import { statementEndpoints } from "./statements.ts";
 import { subaccountEndpoints } from "./subaccounts.ts";
@@ -40,6 +41,7 @@ const rooms = [
   auditEndpoints,
   statementEndpoints,
   queueEndpoints,
+  reviewEndpoints,
   capturedEndpoints,
 ];
 

@@ -1,6 +1,6 @@
 /** Saved views, imports and bulk changes, operator reviews: the tables of 0028_bulk.sql and 0029_review.sql. */
 import type { Generated } from "kysely";
-import type { BulkRunId, MasterId, SubaccountId, ViewId } from "./ids.ts";
+import type { BulkRunId, MasterId, ReviewId, SubaccountId, ViewId } from "./ids.ts";
 import type { Json, JsonWithDefault, NullableJson } from "./schema-columns.ts";
 
 export type SavedViewTable = {
@@ -56,4 +56,24 @@ export type BulkItemTable = {
   outcome: "created" | "changed" | "unchanged" | "skipped" | "failed" | null;
   errors: NullableJson<ItemError[]>;
   secret: Buffer | null;
+};
+
+export type ReviewTable = {
+  id: ReviewId;
+  master_id: MasterId;
+  subaccount_id: SubaccountId;
+  question: string;
+  hold: boolean;
+  told: "subaccount" | "master" | "both";
+  state: Generated<"open" | "answered" | "closed">;
+  answer: string | null;
+  answered_by: string | null;
+  answered_at: Date | null;
+  decision: "release" | "suspend" | null;
+  note: string | null;
+  opened_at: Date;
+  closed_at: Date | null;
+  opening_mailed_at: Date | null;
+  closing_mailed_at: Date | null;
+  version: Generated<number>;
 };

@@ -22,7 +22,7 @@ import type {
   UsageEntryTable,
   UsageTable,
 } from "./schema-metering.ts";
-import type { BulkItemTable, BulkRunTable, SavedViewTable } from "./schema-overview.ts";
+import type { BulkItemTable, BulkRunTable, ReviewTable, SavedViewTable } from "./schema-overview.ts";
 import type { BrandTable } from "./schema-people.ts";
 import type {
   BodyTable,
@@ -73,4 +73,5 @@ export type Schema = {
   saved_view: SavedViewTable;
   bulk_run: BulkRunTable;
   bulk_item: BulkItemTable;
+  review: ReviewTable;
 };

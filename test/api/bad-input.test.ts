@@ -93,6 +93,8 @@ const special: Record<string, string[]> = {
   subaccount_ids: ["[]", '["x"]', '["mas_01kb2m5xj7e1fr0x4m4f6a0z3q"]'],
   overlap_seconds: ["-1", "604801", "0.5"],
   note: [long],
+  question: ['""', long],
+  answer: ['""', long],
 };
 
 const specialOf: Record<string, string[]> = {
@@ -111,8 +113,8 @@ function ask(name: string, endpoint: Endpoint, body: string): Promise<Answer> {
 
 function thingOf(path: string): string | undefined {
   const { things } = world.customer;
-  const { mas: masters, cred: credentials, msg: queue, dom: domains, view: views, imp: imports, blk } = things;
-  const kinds = { masters, credentials, queue, domains, views, imports, bulk_changes: blk };
+  const { mas: masters, cred: credentials, msg: queue, dom: domains, view: views, imp: imports, blk, rev } = things;
+  const kinds = { masters, credentials, queue, domains, views, imports, bulk_changes: blk, reviews: rev };
   return kinds[path.split("/")[2] as keyof typeof kinds];
 }
 

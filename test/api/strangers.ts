@@ -19,6 +19,7 @@ const kinds: readonly [start: string, kind: keyof Things][] = [
   ["/v1/statements/", "stm"],
   ["/v1/views/", "view"],
   ["/v1/imports/", "imp"],
+  ["/v1/reviews/", "rev"],
   ["/v1/bulk_changes/", "blk"],
 ];
 

@@ -19,6 +19,7 @@ export type Things = Readonly<{
   stm: string;
   view: string;
   imp: string;
+  rev: string;
   blk: string;
 }>;
 
@@ -96,7 +97,10 @@ async function createCustomer(door: Door, master: Made, mark: string): Promise<A
     key,
     body: { name: `${mark}.example` },
   });
+  const ask = { key: OPERATOR_KEY, body: { subaccount_id: made.id, question: `question to ${mark}` } };
+  const { body: review } = await door.call("POST", "/v1/reviews", ask);
   const things = {
+    rev: review.id,
     dom: domain.id,
     mas: master.id,
     sub: made.id,

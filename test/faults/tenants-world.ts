@@ -134,6 +134,7 @@ export function viewOf(world: World, account: Master | Customer): Account {
     stm: none("stm"),
     view: none("view"),
     imp: none("imp"),
+    rev: none("rev"),
     blk: none("blk"),
   };
   const asMaster = account.kind === "master" ? [account.id, account.mark, account.keyId] : [];
