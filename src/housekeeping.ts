@@ -1,6 +1,8 @@
 /** The background jobs of a node: what runs when, and which room's function it calls. */
 import { syncUsage } from "./accounts/sync-usage.ts";
 import { notifyAlert } from "./alerts/notify.ts";
+import { forgetRuns, reviveRuns } from "./bulk/forget.ts";
+import { runJob } from "./bulk/run.ts";
 import { purgeCaptured } from "./delivery/captured.ts";
 import { createTxtLookup } from "./domains/lookup.ts";
 import { recheckDomains } from "./domains/recheck.ts";
@@ -15,7 +17,9 @@ import { forgetSessions } from "./people/sessions.ts";
 import { forgetKeys } from "./platform/idempotency.ts";
 import { startJobs, type Tasks } from "./platform/jobs.ts";
 import { ensurePartitions } from "./platform/partitions.ts";
+import { publishAccount } from "./quota/publish.ts";
 import { reconcile } from "./quota/reconcile.ts";
+import { mailReview } from "./reviews/letters.ts";
 import { expireHeld, purge } from "./spool/purge.ts";
 
 /** minute hour day month weekday, UTC. A run that is late or repeated is harmless. */
@@ -26,6 +30,7 @@ const crontab = `
 17 * * * * partitions
 */15 * * * * sum_days ?max=1&queue=sum_days
 */5 * * * * expire_held ?max=1
+* * * * * revive_runs ?max=1
 */30 * * * * recheck_domains
 `;
 
@@ -37,6 +42,7 @@ export function startHousekeeping(house: House, publicUrl: string): Promise<Asyn
     alert: (payload) => notifyAlert(db, payload, letters),
     locked_out: (payload) => tellLockedOut(db, payload, letters),
     password_reset: (payload) => sendReset(db, payload, { ...letters, keyring }),
+    review_letter: (payload) => mailReview(db, payload, letters),
     sync_usage: (payload) => syncUsage(db, payload),
     reconcile: async () => void (await reconcile({ database, gate, metrics, log })),
     statements: async () => void (await closeDue(db, { clock, log })),
@@ -47,6 +53,8 @@ export function startHousekeeping(house: House, publicUrl: string): Promise<Asyn
     recheck_domains: async () =>
       void (await recheckDomains({ db, clock, log, lookup: createTxtLookup(config.dnsServers) })),
     expire_held: async () => void (await expireHeld(db)),
+    bulk_run: (payload) => runJob(db, payload, { keyring, clock, log, publish: (id) => publishAccount(db, gate, id) }),
+    revive_runs: async () => void (await reviveRuns(db)),
     async purge() {
       const { retentionBodiesMs: bodiesMs, retentionMessagesMs: messagesMs, retentionEventsMs: eventsMs } = config;
       await each([
@@ -56,6 +64,7 @@ export function startHousekeeping(house: House, publicUrl: string): Promise<Asyn
         () => forgetKeys(db),
         () => forgetLinks(db, clock),
         () => forgetSessions(db, clock),
+        () => forgetRuns(db),
       ]);
     },
   };

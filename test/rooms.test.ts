@@ -131,6 +131,10 @@ describe("tables", () => {
     member: ["people"],
     link: ["people"],
     session: ["people"],
+    saved_view: ["accounts"],
+    bulk_run: ["bulk"],
+    bulk_item: ["bulk"],
+    review: ["reviews"],
   };
 
   function writes(text: string): string[] {

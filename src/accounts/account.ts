@@ -2,6 +2,7 @@
 import type { Calendar } from "../metering/period.ts";
 import type { MasterId, SubaccountId } from "../platform/ids.ts";
 import type { NotificationEmail } from "../platform/schema.ts";
+import type { ContactTopic, Hearers } from "./contact-policy.ts";
 import type { MasterState, OwnState, ShownState } from "./states.ts";
 
 export type { NotificationEmail } from "../platform/schema.ts";
@@ -31,14 +32,16 @@ export type Master = Readonly<{
   /** Its members must have a second factor. */
   enforce2fa: boolean;
   ownSubaccountId: SubaccountId;
+  /** By topic, each of them. */
+  contactPolicy: Readonly<Record<ContactTopic, Hearers>>;
   createdAt: Date;
   updatedAt: Date;
   version: number;
 }> & { readonly [permitted]: true };
 
 /**
- * Holding one is proof of permission. Name, plan, metadata, notes, external id and notification e-mails are its master's
- * to see, not its own.
+ * Holding one is proof of permission. Name, plan, billing profile, metadata, notes, external id and notification e-mails are
+ * its master's to see, not its own.
  */
 export type Subaccount = Readonly<{
   id: SubaccountId;
@@ -72,6 +75,10 @@ export type Subaccount = Readonly<{
   plan: string | null;
   metadata: Readonly<Record<string, unknown>>;
   notes: string | null;
+  /** When its owner accepted the master's terms. */
+  acceptedTermsAt: Date | null;
+  /** What its statement lines are grouped by. */
+  billingProfile: string | null;
   closedAt: Date | null;
   createdAt: Date;
   updatedAt: Date;

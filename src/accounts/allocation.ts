@@ -41,14 +41,17 @@ export async function requireLimit(
   except: SubaccountId | null,
   clock: Clock,
 ): Promise<void> {
-  const { allowance } = master;
-  if (limit !== null && allowance !== null && master.overage === "block" && limit > allowance) {
-    throw invalid("/monthly_limit", `The limit can't be above the master's allowance of ${allowance}.`);
-  }
-  if (limit === null && master.strictAllocation) {
-    throw invalid("/monthly_limit", "With strict allocation every subaccount needs a limit.");
-  }
+  const wrong = limitProblem(master, limit);
+  if (wrong !== undefined) throw invalid("/monthly_limit", wrong);
   if (limit !== null) await requireRoom(trx, master, limit, except, clock);
+}
+
+/** Why it can't be a limit under this master, whatever the others have. */
+export function limitProblem(master: Master, limit: number | null): string | undefined {
+  const { allowance, overage, strictAllocation } = master;
+  if (limit === null) return strictAllocation ? "With strict allocation every subaccount needs a limit." : undefined;
+  const above = allowance !== null && overage === "block" && limit > allowance;
+  return above ? `The limit can't be above the master's allowance of ${allowance}.` : undefined;
 }
 
 /** Room for so many units, beside what all but `except` have. No question without strict allocation. @throws Fault conflict */
@@ -68,6 +71,12 @@ export async function requireRoom(
     `Strict allocation is on: ${units} units are more than the ${Math.max(0, room)} that are still to give.`,
     [{ pointer, detail: `Only ${Math.max(0, room)} units of the allowance are still to give.` }],
   );
+}
+
+/** Units that are still to give; null: nobody counts them. For plans: another change may take them meanwhile. */
+export async function roomOf(db: Db, master: Master, clock: Clock): Promise<number | null> {
+  if (!master.strictAllocation || master.allowance === null) return null;
+  return master.allowance - (await allocated(db, master, null, clock));
 }
 
 /** For turning strict allocation on. @throws Fault conflict */

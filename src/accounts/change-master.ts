@@ -48,7 +48,7 @@ export async function changeMaster(
     const before = await findMaster(trx, principal, id, clock, "change");
     requireVersion(before, options.version);
     const { anchorDay, timeZone, ...plain } = patch;
-    const changed = changedMembers<MasterDetails>(masterFields, before, plain);
+    const changed = changedMembers<MasterDetails>(masterFields, before, merged(before, plain));
     const calendar = newCalendar(before, { anchorDay, timeZone }, clock.now());
     if (Object.keys(changed).length === 0 && calendar === undefined) return before;
     if (changed.strictAllocation) {
@@ -70,6 +70,13 @@ export async function changeMaster(
     await tell(trx, principal, before, after, clock);
     return after;
   });
+}
+
+function merged(before: Master, patch: MasterPatch): MasterPatch {
+  const { contactPolicy } = patch;
+  if (contactPolicy === undefined) return patch;
+  const given = Object.fromEntries(Object.entries(contactPolicy).filter(([, who]) => who !== undefined));
+  return { ...patch, contactPolicy: { ...before.contactPolicy, ...given } };
 }
 
 type Wanted = Readonly<{ anchorDay: number | undefined; timeZone: string | undefined }>;

@@ -11,6 +11,7 @@ import { type MasterId, parseId, type SubaccountId } from "../platform/ids.ts";
 import type { Schema } from "../platform/schema.ts";
 import type { Master, Subaccount } from "./account.ts";
 import { type CalendarColumns, calendarOf } from "./calendar.ts";
+import { contactPolicyOf } from "./contact-policy.ts";
 import { type Principal, reachOf } from "./principal.ts";
 import { type MasterState, type StateFacts, shownState } from "./states.ts";
 
@@ -139,6 +140,7 @@ export function masterOf(row: MasterRow, now: Date): Master {
     language: row.language,
     enforce2fa: row.enforce_2fa,
     ownSubaccountId: row.own_subaccount_id,
+    contactPolicy: contactPolicyOf(row.contact_policy),
     createdAt: row.created_at,
     updatedAt: row.updated_at,
     version: row.version,
@@ -181,6 +183,8 @@ export function subaccountOf(row: SubaccountRow, now: Date): Subaccount {
     plan: row.plan,
     metadata: row.metadata,
     notes: row.notes,
+    acceptedTermsAt: row.accepted_terms_at,
+    billingProfile: row.billing_profile,
     closedAt: row.closed_at,
     createdAt: row.created_at,
     updatedAt: row.updated_at,

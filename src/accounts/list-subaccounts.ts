@@ -5,17 +5,17 @@
  * themselves and each search of three characters or more (migrations/0013); by use, the usage rows are asked first which
  * accounts to read. What is left, such as a plan by use, reads the master's subaccounts once.
  */
-import { type RawBuilder, sql } from "kysely";
+import { sql } from "kysely";
 import { periodAt } from "../metering/period.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Db } from "../platform/database.ts";
 import type { MasterId, SubaccountId } from "../platform/ids.ts";
 import type { Master, Subaccount } from "./account.ts";
 import { findMaster, type SubaccountRow, selectSubaccounts, subaccountOf } from "./find.ts";
-import { mostUsed, percentOfCap } from "./most-used.ts";
+import { mostUsed } from "./most-used.ts";
 import { type Principal, reachOf } from "./principal.ts";
 import { behind, type CursorValue, orderBy, type Page, type Sort, type SortColumn } from "./sort.ts";
-import { type ShownState, shownStates } from "./states.ts";
+import { cap, conditions, narrows, percent, type SubaccountSearch, shownRank, used } from "./subaccount-search.ts";
 
 export type ListedSubaccount = Subaccount &
   Readonly<{
@@ -26,25 +26,18 @@ export type ListedSubaccount = Subaccount &
     usedPercent: number | null;
   }>;
 
-export type SubaccountFilter = Readonly<{
-  /** A part of name, slug, owner's name or e-mail, external id, or of a sender domain. */
-  q?: string | undefined;
-  states?: readonly ShownState[] | undefined;
-  plan?: string | undefined;
-  usedPercentGte?: number | undefined;
-  /** The master's own too; without it only customers. */
-  withOwn?: boolean | undefined;
-  /** By name unless told. */
-  sort?: readonly Sort<SubaccountSort>[] | undefined;
-  after?: readonly CursorValue[] | undefined;
-  limit: number;
-  /** The operator's choice: one master's. */
-  masterId?: MasterId | undefined;
-}>;
+export type SubaccountFilter = SubaccountSearch &
+  Readonly<{
+    /** By name unless told. */
+    sort?: readonly Sort<SubaccountSort>[] | undefined;
+    after?: readonly CursorValue[] | undefined;
+    limit: number;
+    /** The operator's choice: one master's. */
+    masterId?: MasterId | undefined;
+  }>;
 
-const used = sql`coalesce(u.used, 0)`;
-const cap = sql`coalesce(u.cap, s.monthly_limit)`;
-const percent = sql`coalesce(${used}::float8 * 100 / nullif(${cap}, 0), -1)`;
+/** Above every limit, as the index of the order by limits has it. */
+const NO_LIMIT = 9_000_000_000_000_000;
 
 /** Without nulls: where there is no value, or no limit, a value stands in that sorts to its end. */
 const columns = {
@@ -52,15 +45,22 @@ const columns = {
   slug: sql`s.slug`,
   created: sql`s.id`,
   updated: sql`floor(extract(epoch from s.updated_at) * 1000)::bigint`,
-  state: sql`${shownRank()}`,
+  state: shownRank(),
   plan: sql`lower(coalesce(s.plan, ''))`,
   external_id: sql`coalesce(s.external_id, '')`,
   owner_name: sql`lower(coalesce(s.owner_name, ''))`,
   owner_email: sql`lower(coalesce(s.owner_email, ''))`,
   region: sql`lower(coalesce(s.region, ''))`,
-  monthly_limit: sql`coalesce(s.monthly_limit, 9000000000000000)`,
+  language: sql`lower(coalesce(s.language, ''))`,
+  time_zone: sql`lower(coalesce(s.time_zone, ''))`,
+  billing_profile: sql`lower(coalesce(s.billing_profile, ''))`,
+  accepted_terms: sql`coalesce(s.accepted_terms_at, '-infinity')`,
+  expires: sql`coalesce(s.expires_at, 'infinity')`,
+  monthly_limit: sql`coalesce(s.monthly_limit, ${sql.lit(NO_LIMIT)})`,
   used,
   used_percent: percent,
+  top_up: sql`coalesce(u.top_up, 0)`,
+  remaining: sql`greatest(0, coalesce(${cap}, ${sql.lit(NO_LIMIT)}) - ${used})`,
 } as const;
 
 export type SubaccountSort = keyof typeof columns;
@@ -98,9 +98,9 @@ async function firstByUse(
   const [sort, ...others] = filter.sort ?? [];
   if (sort === undefined || others.length > 0 || !sort.descending) return undefined;
   if (sort.by !== "used" && sort.by !== "used_percent") return undefined;
-  const { q = "", states, plan, usedPercentGte, withOwn = false, after } = filter;
+  const { q = "", withOwn = false, after } = filter;
   if (q.length > 2) return undefined; // an index finds the few
-  const some = q !== "" || states !== undefined || plan !== undefined || usedPercentGte !== undefined;
+  const some = narrows(filter);
   const rows = (filter.limit + 1) * (some ? LOOKED_AT : 1);
   const { start: periodStart } = periodAt(master.calendar, clock.now());
   const ids = await mostUsed(db, master, { periodStart, by: sort.by, withOwn, after, rows });
@@ -147,48 +147,6 @@ function withUsage(db: Db, master: Master | undefined, clock: Clock) {
     .leftJoin("usage as u", (join) => join.onRef("u.account_id", "=", "s.id").on(running))
     .select(sql<number>`coalesce(u.top_up, ${given}, 0)`.as("top_up"))
     .where("s.master_id", "=", master.id);
-}
-
-function conditions(filter: SubaccountFilter, master: Master | undefined): RawBuilder<boolean>[] {
-  const all: RawBuilder<boolean>[] = [];
-  if (!filter.withOwn) all.push(sql`m.own_subaccount_id <> s.id`);
-  if (filter.plan !== undefined) all.push(sql`s.plan = ${filter.plan}`);
-  if (filter.states !== undefined) {
-    const ranks = filter.states.map((state) => shownStates.indexOf(state));
-    all.push(sql`${shownRank()} = any(${ranks}::int[])`, ...ownStates(filter.states));
-  }
-  if (filter.usedPercentGte !== undefined) all.push(sql`${percent} >= ${filter.usedPercentGte}`);
-  // Above 0 there is a usage row; said of that row alone, it lets the planner know how many there are.
-  if ((filter.usedPercentGte ?? 0) > 0) all.push(sql`${percentOfCap} >= ${filter.usedPercentGte}`);
-  const q = (filter.q ?? "").toLowerCase().replaceAll("\0", "");
-  if (q !== "") all.push(contains(q, master));
-  return all;
-}
-
-/** What a shown state says of the account's own, so that an index finds the few: no clock and no master brings these about. */
-function ownStates(states: readonly ShownState[]): RawBuilder<boolean>[] {
-  const own: readonly ShownState[] = ["pending", "active", "disabled", "archived"];
-  if (!states.every((state) => own.includes(state))) return [];
-  const among = sql<boolean>`s.state = any(${[...states]}::text[])`;
-  return states.includes("active") ? [among] : [among, sql`s.state <> 'active'`];
-}
-
-function contains(q: string, master: Master | undefined): RawBuilder<boolean> {
-  const pattern = `%${q.replace(/[\\%_]/g, "\\$&")}%`;
-  const within = master === undefined ? sql`` : sql`and d.master_id = ${master.id}`;
-  return sql`(searched(s) like ${pattern} or s.id = any(array(
-    select d.subaccount_id from sender_domain d where d.subaccount_id is not null ${within} and position(${q}::text in d.name) > 0)))`;
-}
-
-/** states.ts's shownState in SQL: the index in shownStates of the strongest. */
-function shownRank(): RawBuilder<number> {
-  const rank = (state: ShownState) => sql.lit(shownStates.indexOf(state));
-  const flags = (
-    row: string,
-  ) => sql`case when ${sql.ref(`${row}.suspended_at`)} is not null then ${rank("suspended")} else 0 end,
-    case when ${sql.ref(`${row}.expires_at`)} <= pm_now() then ${rank("expired")} else 0 end`;
-  const own = sql`array_position(${sql.lit(`{${shownStates.join()}}`)}::text[], s.state) - 1`;
-  return sql`greatest(${own}, case when m.state = 'closed' then ${rank("closed")} else 0 end, ${flags("s")}, ${flags("m")})`;
 }
 
 function listed(row: SubaccountRow & { used: number; top_up: number; percent: number }, now: Date): ListedSubaccount {

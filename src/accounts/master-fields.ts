@@ -1,5 +1,6 @@
 /** The members of a master that can be given: one table for creating, changing and auditing. */
 import type { Master, NotificationEmail } from "./account.ts";
+import { type ContactTopic, contactPolicy, type Hearers } from "./contact-policy.ts";
 import * as rule from "./fields.ts";
 
 /** Undefined: not given. Null: none. */
@@ -17,6 +18,8 @@ export type MasterDetails = {
   language?: string | null | undefined;
   enforce2fa?: boolean | undefined;
   expiresAt?: Date | null | undefined;
+  /** What is not named stays as it is. */
+  contactPolicy?: { readonly [T in ContactTopic]?: Hearers | undefined } | undefined;
 };
 
 export const masterFields = {
@@ -32,6 +35,7 @@ export const masterFields = {
   alertThresholds: { column: "alert_thresholds", rule: rule.alertThresholds },
   language: { column: "language", rule: rule.orNull(rule.language) },
   enforce2fa: { column: "enforce_2fa", rule: rule.flag },
+  contactPolicy: { column: "contact_policy", rule: contactPolicy, json: true },
   expiresAt: { column: "expires_at", rule: rule.orNull(rule.instant) },
 } as const satisfies Record<keyof MasterDetails, rule.Field>;
 
@@ -43,6 +47,7 @@ export const ownFields: readonly (keyof MasterDetails)[] = [
   "alertThresholds",
   "language",
   "enforce2fa",
+  "contactPolicy",
 ];
 
 /** As the audit log keeps it. A change of calendar that is still to come is what was asked for. */

@@ -7,6 +7,9 @@ import type { MasterId, SubaccountId } from "../platform/ids.ts";
 import type { Schema } from "../platform/schema.ts";
 import { base32 } from "../platform/secrets.ts";
 
+/** As a label of a host name. */
+const MAX_SLUG = 63;
+
 /** The part of a name that fits; "account" where nothing does. At most 40 characters. */
 export function slugOf(name: string): string {
   const slug = name
@@ -69,6 +72,19 @@ export async function requireFreeExternalId(
 export async function requireFreeSlug(trx: Db, slug: string, except: SubaccountId): Promise<void> {
   const query = trx.selectFrom("subaccount").select("id").where("slug", "=", slug).where("id", "<>", except);
   if ((await query.executeTakeFirst()) !== undefined) throw taken("/slug", "slug");
+}
+
+/** Of any tenant: slugs are names of the whole platform. `suggestion`: what is free instead, or the slug itself. */
+export async function checkSlug(db: Db, slug: string): Promise<Readonly<{ available: boolean; suggestion: string }>> {
+  const numbered = Array.from({ length: 9 }, (_, n) => `${slug.slice(0, MAX_SLUG - 2)}-${n + 2}`);
+  const rows = await db
+    .selectFrom("subaccount")
+    .select("slug")
+    .where("slug", "in", [slug, ...numbered])
+    .execute();
+  const taken = new Set(rows.map((row) => row.slug));
+  const free = [slug, ...numbered].find((one) => !taken.has(one)) ?? otherSlug(slug.slice(0, 40));
+  return { available: free === slug, suggestion: free };
 }
 
 function taken(pointer: string, what: string): Fault {

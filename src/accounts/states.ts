@@ -22,7 +22,7 @@ export type FlagAction = (typeof flagActions)[number];
 export type Action = StateAction | FlagAction;
 
 /** `before`: the state it had when it was closed. A state that is missing here does not allow the action. */
-type Move = OwnState | "before" | "stays";
+export type Move = OwnState | "before" | "stays";
 
 /** What each action makes of each own state. `stays`: it is done already, and repeating it changes nothing. */
 export const subaccountMoves: Readonly<Record<StateAction, Partial<Record<OwnState, Move>>>> = {
@@ -32,6 +32,12 @@ export const subaccountMoves: Readonly<Record<StateAction, Partial<Record<OwnSta
   disable: { active: "disabled", disabled: "stays" },
   enable: { pending: "active", disabled: "active", active: "stays" },
 };
+
+/** Undefined: not from this state, and never for the master's own sending, which can't be closed. */
+export function moveOf(account: Readonly<{ own: boolean; ownState: OwnState }>, action: StateAction): Move | undefined {
+  if (account.own && (action === "close" || action === "archive")) return undefined;
+  return subaccountMoves[action][account.ownState];
+}
 
 export const masterMoves: Readonly<Partial<Record<StateAction, Partial<Record<"active" | "closed", Move>>>>> = {
   close: { active: "closed", closed: "stays" },

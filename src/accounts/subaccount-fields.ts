@@ -20,6 +20,8 @@ export type SubaccountDetails = {
   metadata?: Readonly<Record<string, unknown>> | null | undefined;
   notes?: string | null | undefined;
   publicMessage?: string | null | undefined;
+  acceptedTermsAt?: Date | null | undefined;
+  billingProfile?: string | null | undefined;
   expiresAt?: Date | null | undefined;
 };
 
@@ -43,6 +45,8 @@ export const subaccountFields = {
   plan: { column: "plan", rule: rule.orNull(rule.line(100)) },
   metadata: { column: "metadata", rule: rule.orNull(rule.metadata), json: true },
   notes: { column: "notes", rule: rule.orNull(rule.text(10_000)) },
+  acceptedTermsAt: { column: "accepted_terms_at", rule: rule.orNull(rule.instant) },
+  billingProfile: { column: "billing_profile", rule: rule.orNull(rule.line(100)) },
   publicMessage: { column: "public_message", rule: rule.orNull(rule.line(200)) },
   expiresAt: { column: "expires_at", rule: rule.orNull(rule.instant) },
 } as const satisfies Record<keyof SubaccountDetails, rule.Field>;

@@ -16,7 +16,7 @@ import { lockAllowance, requireRoom } from "./allocation.ts";
 import { findMaster, findSubaccount, type SubaccountRef } from "./find.ts";
 import { requireChange, requireMasterChange, requireOperator } from "./permit.ts";
 import type { Principal } from "./principal.ts";
-import { type Action, masterMoves, type OwnState, type StateAction, subaccountMoves } from "./states.ts";
+import { type Action, masterMoves, moveOf, type OwnState, type StateAction } from "./states.ts";
 import { subaccountFields } from "./subaccount-fields.ts";
 import { requireVersion } from "./version.ts";
 
@@ -98,12 +98,9 @@ export async function activatePending(trx: Db, id: SubaccountId, owner: Principa
 function changeOf(account: Subaccount, action: Action, options: TransitionOptions, now: Date): StateColumns | "none" {
   if (action === "suspend") return account.suspendedAt === null ? { suspended_at: now } : "none";
   if (action === "resume") return account.suspendedAt === null ? "none" : { suspended_at: null };
-  if (account.own && (action === "close" || action === "archive")) {
-    throw new Fault("conflict", "The master's own subaccount can't be closed.");
-  }
   const { ownState } = account;
-  const move = subaccountMoves[action][ownState];
-  if (move === undefined) throw illegal(action, ownState);
+  const move = moveOf(account, action);
+  if (move === undefined) throw illegal(action, account);
   if (move === "stays") return "none";
   if (move === "before") return { state: account.stateBefore ?? "active", state_before: null, closed_at: null };
   if (move === "closed") return { state: move, state_before: ownState as "active", closed_at: now };
@@ -111,8 +108,9 @@ function changeOf(account: Subaccount, action: Action, options: TransitionOption
   return { state: move };
 }
 
-function illegal(action: StateAction, state: OwnState): Fault {
-  return new Fault("conflict", `A subaccount that is ${state} can't be ${done[action]}.`);
+function illegal(action: StateAction, { own, ownState }: Subaccount): Fault {
+  const which = own ? "The master's own subaccount" : `A subaccount that is ${ownState}`;
+  return new Fault("conflict", `${which} can't be ${done[action]}.`);
 }
 
 async function requireRoomAgain(trx: Db, principal: Principal, before: Subaccount, clock: Clock): Promise<void> {

@@ -10,7 +10,7 @@ import { contactsOf } from "../letters/contacts.ts";
 import { type LetterDeps, sendLetter } from "../letters/send.ts";
 import type { Db } from "../platform/database.ts";
 import { type AccountId, formatId, type MasterId, type SubaccountId } from "../platform/ids.ts";
-import type { NotificationEmail, Schema } from "../platform/schema.ts";
+import type { ContactPolicy, NotificationEmail, Schema } from "../platform/schema.ts";
 import { type QuotaAlert, quotaLetter } from "./quota-letter.ts";
 
 type Key = Readonly<{ account_id: AccountId; period_start: string; level: number; version: number }>;
@@ -48,6 +48,7 @@ type Account = Pick<QuotaAlert, "name" | "topUp" | "cap" | "overage" | "periodEn
     masterEmails: NotificationEmail[];
     masterLanguage: string | null;
     masterZone: string;
+    policy: ContactPolicy;
     subaccountEmails: NotificationEmail[] | null;
     ownerEmail: string | null;
     language: string | null;
@@ -58,6 +59,7 @@ async function readAccount(trx: Db, alert: Alert): Promise<Account | undefined> 
   const { rows } = await sql<Account>`
     select coalesce(s.name, m.name) as name, u.top_up as "topUp", u.cap, m.overage, u.period_end as "periodEnd",
            m.notification_emails as "masterEmails", m.language as "masterLanguage", m.time_zone as "masterZone",
+           m.contact_policy as policy,
            s.notification_emails as "subaccountEmails", s.owner_email as "ownerEmail", s.language, s.time_zone as "timeZone"
       from master m
       join usage u on u.account_id = ${alert.account_id} and u.period_start = ${alert.period_start}
@@ -70,6 +72,7 @@ async function sendToContacts(trx: Db, alert: Alert, account: Account, deps: Let
   const isMaster = alert.account_id === alert.master_id;
   const master = {
     notificationEmails: account.masterEmails,
+    contactPolicy: account.policy,
     language: account.masterLanguage,
     timeZone: account.masterZone,
   };

@@ -31,8 +31,12 @@ export type Definition<
   body?: B;
   /** With `body`: may it be left out? */
   bodyOptional?: boolean;
-  /** 204 has no answer. */
-  status: 200 | 201 | 204;
+  /** Instead of a JSON body: a file of that type, read as it comes. */
+  upload?: string;
+  /** 204 has no answer; 202: it is done later. */
+  status: 200 | 201 | 202 | 204;
+  /** Where the same answer comes at once: a preview of what else is done later. */
+  previewStatus?: 200;
   answer?: A;
   /** Other representations: content type and what it is. */
   also?: Readonly<Record<string, string>>;
@@ -52,6 +56,8 @@ export type Call<
   params: z.output<P>;
   query: z.output<Q>;
   body: z.output<B>;
+  /** Of a definition with `upload`; else empty. */
+  upload: AsyncIterable<Uint8Array>;
   ifMatch: string | undefined;
   accept: string;
   /** Path and filters of a list: what its cursors are bound to. */
@@ -64,6 +70,8 @@ export type Content = Readonly<{ type: string; fileName?: string }> &
 
 export type Answer<A extends z.ZodType = z.ZodType> = Readonly<{
   body?: z.output<A>;
+  /** Instead of the definition's: its `previewStatus`. */
+  status?: 200;
   /** Another representation instead of `body`. */
   content?: Content;
   /** Of the row that was shown or changed: becomes the ETag. */

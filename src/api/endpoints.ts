@@ -1,6 +1,7 @@
 /** Every endpoint there is. */
 import { accountEndpoints } from "./account.ts";
 import { auditEndpoints } from "./audit.ts";
+import { bulkChangeEndpoints } from "./bulk-changes.ts";
 import { capturedEndpoints } from "./captured.ts";
 import { credentialEndpoints } from "./credentials.ts";
 import type { Deps } from "./deps.ts";
@@ -8,6 +9,7 @@ import { domainEndpoints } from "./domains.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { eventEndpoints } from "./events.ts";
 import { grantEndpoints } from "./grants.ts";
+import { importEndpoints } from "./imports.ts";
 import { keyEndpoints } from "./keys.ts";
 import { masterEndpoints } from "./masters.ts";
 import { meEndpoints } from "./me.ts";
@@ -15,15 +17,22 @@ import { memberEndpoints } from "./members.ts";
 import { messageEndpoints } from "./messages.ts";
 import { ownerEndpoints } from "./owner.ts";
 import { queueEndpoints } from "./queue.ts";
+import { reviewEndpoints } from "./reviews.ts";
+import { slugEndpoints } from "./slugs.ts";
 import { statementEndpoints } from "./statements.ts";
 import { subaccountEndpoints } from "./subaccounts.ts";
 import { transitionEndpoints } from "./transitions.ts";
 import { usageEndpoints } from "./usage.ts";
+import { viewEndpoints } from "./views.ts";
 
 const rooms = [
   masterEndpoints,
   accountEndpoints,
   subaccountEndpoints,
+  slugEndpoints,
+  viewEndpoints,
+  importEndpoints,
+  bulkChangeEndpoints,
   transitionEndpoints,
   domainEndpoints,
   grantEndpoints,
@@ -38,6 +47,7 @@ const rooms = [
   auditEndpoints,
   statementEndpoints,
   queueEndpoints,
+  reviewEndpoints,
   capturedEndpoints,
 ];
 

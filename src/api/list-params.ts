@@ -42,7 +42,7 @@ export function someOf<Name extends string>(names: readonly Name[]) {
 export function numberParam(max: number) {
   return z
     .string()
-    .regex(/^\d{1,9}(?:\.\d{1,6})?$/, "This is not a number.")
+    .regex(/^\d{1,13}(?:\.\d{1,6})?$/, "This is not a number.")
     .transform(Number)
     .refine((value) => value <= max, `This is at most ${max}.`)
     .openapi({ type: "number", minimum: 0, maximum: max });

@@ -1,6 +1,7 @@
 /** A master's members: what is taken, and how it is shown. */
 import { z } from "@hono/zod-openapi";
 import type { Master } from "../accounts/account.ts";
+import { type ContactTopic, contactTopics, defaultPolicy, hearers } from "../accounts/contact-policy.ts";
 import { between, MAX_UNITS } from "../accounts/fields.ts";
 import { masterStates } from "../accounts/states.ts";
 import * as field from "./fields.ts";
@@ -15,6 +16,20 @@ const allowance = field.units
   .nullable()
   .openapi({ description: "Units per period; null: unlimited.", maximum: MAX_UNITS });
 
+const someone = z.enum(hearers);
+const topicMembers = Object.fromEntries(contactTopics.map((topic) => [topic, someone])) as Record<
+  ContactTopic,
+  typeof someone
+>;
+const contactPolicyShape = z.strictObject(topicMembers).openapi("ContactPolicy", {
+  description: "Who hears of a topic: the subaccount, its master, or both.",
+  example: defaultPolicy,
+});
+const contactPolicyChange = z
+  .strictObject(topicMembers)
+  .partial()
+  .openapi({ description: "A topic that is not named stays as it is.", example: { review: "master" } });
+
 const optional = {
   overage: z.enum(["block", "bill"]).optional(),
   ceiling_factor: ceilingFactor.optional(),
@@ -26,6 +41,7 @@ const optional = {
   language: field.language.nullable().optional(),
   enforce_2fa: z.boolean().optional().openapi({ description: "Its members must have a second factor." }),
   expires_at: field.instantField.nullable().optional(),
+  contact_policy: contactPolicyChange.optional(),
 };
 
 export const newMaster = z
@@ -64,6 +80,7 @@ export const masterShape = z
     alert_thresholds: z.array(z.int()),
     language: z.string().nullable(),
     enforce_2fa: z.boolean(),
+    contact_policy: contactPolicyShape,
     own_subaccount: z.strictObject({ id: field.shownId("sub") }),
     suspended_at: field.instant.nullable(),
     expires_at: field.instant.nullable(),
@@ -93,6 +110,7 @@ export function showMaster(master: Master): z.output<typeof masterShape> {
     alert_thresholds: [...master.alertThresholds],
     language: master.language,
     enforce_2fa: master.enforce2fa,
+    contact_policy: { ...master.contactPolicy },
     own_subaccount: { id: field.showId("sub", master.ownSubaccountId) },
     suspended_at: field.showInstant(master.suspendedAt),
     expires_at: field.showInstant(master.expiresAt),

@@ -20,7 +20,7 @@ import { hashRequest, once, type Rendered, readKey } from "./idempotency.ts";
 import type { Doorkeeper } from "./identify.ts";
 import { describe } from "./openapi.ts";
 import { Problem, problemBody, problemOf } from "./problem.ts";
-import { readJson } from "./request-body.ts";
+import { readJson, readUpload } from "./request-body.ts";
 import { read } from "./validate.ts";
 
 export type Variables = { instance: string; route?: string; caller?: string; account?: string | undefined };
@@ -44,6 +44,9 @@ export function mount(app: OpenAPIHono<Env>, deps: Deps, doorkeeper: Doorkeeper,
 }
 
 type Request = Omit<Call, "db">;
+type Told = Omit<Answer, "status"> & Readonly<{ status: number }>;
+
+const nothing: AsyncIterable<Uint8Array> = (async function* () {})();
 
 async function readCall(c: Context<Env>, definition: Definition, principal: Principal): Promise<Request> {
   const params = readParams(definition, c.req.param());
@@ -53,12 +56,14 @@ async function readCall(c: Context<Env>, definition: Definition, principal: Prin
     throw new Problem("bad-json", "This needs a JSON body.");
   }
   const body = definition.body && read(definition.body, given === undefined ? {} : given);
+  const upload = definition.upload === undefined ? nothing : readUpload(c.req, definition.upload);
   const { cursor: _, limit: __, ...filters } = c.req.query();
   return {
     principal,
     params,
     query,
     body,
+    upload,
     ifMatch: c.req.header("if-match"),
     accept: c.req.header("accept") ?? "*/*",
     list: `${c.req.path}?${new URLSearchParams(Object.entries(filters).sort(([a], [b]) => (a < b ? -1 : 1)))}`,
@@ -83,10 +88,10 @@ function readQuery(definition: Definition, c: Context<Env>): unknown {
   return definition.query === undefined ? undefined : read(definition.query, c.req.query());
 }
 
-async function runAlone(deps: Deps, endpoint: Endpoint, request: Request): Promise<Answer & { status: number }> {
+async function runAlone(deps: Deps, endpoint: Endpoint, request: Request): Promise<Told> {
   const answer = await endpoint.run({ ...request, db: deps.db });
   await tellChanges(deps, answer);
-  return { ...answer, status: endpoint.definition.status };
+  return { ...answer, status: answer.status ?? endpoint.definition.status };
 }
 
 async function runOnce(
@@ -109,7 +114,7 @@ async function runOnce(
     },
     run: async (trx: Db) => {
       answer = await endpoint.run({ ...request, db: trx });
-      return render({ ...answer, status: endpoint.definition.status });
+      return render({ ...answer, status: answer.status ?? endpoint.definition.status });
     },
     refusal: (error) => {
       const problem = problemOf(error);
@@ -136,13 +141,13 @@ async function tellChanges({ authenticator, publish, log }: Deps, { changed = []
   }
 }
 
-function render({ status, body, version }: Answer & { status: number }): Rendered {
+function render({ status, body, version }: Told): Rendered {
   const etag = version === undefined ? undefined : { ETag: etagOf(version) };
   if (status === 204) return { status, headers: { ...etag }, body: "" };
   return { status, headers: { "Content-Type": "application/json", ...etag }, body: JSON.stringify(body) };
 }
 
-function respond(answer: Answer & { status: number }, cut: () => boolean): Response {
+function respond(answer: Told, cut: () => boolean): Response {
   const { content } = answer;
   if (content === undefined) return respondRendered(render(answer));
   const name =

@@ -30,7 +30,7 @@ const refusals: Record<number, string> = {
   409: "The state of things does not allow it.",
   412: "If-Match names another version.",
   413: "The body is too large.",
-  415: "The body is not application/json.",
+  415: "The body is of another content type.",
   422: "A member is wrong; `errors` points at each.",
   429: "Too many wrong keys from this network; wait for Retry-After.",
   503: "`unavailable`: nothing was changed, try again. `unconfirmed`: it may have been done; read before trying again.",
@@ -47,7 +47,7 @@ const matching = z.object({
 
 /** The path as the registry takes it. */
 export function describe(definition: Definition): RouteConfig {
-  const { method, path, tag, summary, description, access, params, query, body, bodyOptional } = definition;
+  const { method, path, tag, summary, description, access, params, query, body, bodyOptional, upload } = definition;
   let headers = actingFor;
   if (definition.idempotent) headers = headers.extend(idempotencyHeader.shape) as typeof actingFor;
   if (takesIfMatch(definition)) headers = headers.extend(matching.shape) as unknown as typeof actingFor;
@@ -66,6 +66,7 @@ export function describe(definition: Definition): RouteConfig {
       ...(params ? { params: params as z.ZodObject } : {}),
       ...(query ? { query: query as z.ZodObject } : {}),
       ...(body ? { body: { required: !bodyOptional, content: { "application/json": { schema: body } } } } : {}),
+      ...(upload ? { body: { required: true, content: { [upload]: { schema: z.string() } } } } : {}),
     },
     responses: responsesOf(definition),
   });
@@ -80,7 +81,7 @@ function takesIfMatch({ method, path, status }: Definition): boolean {
 }
 
 function responsesOf(definition: Definition): RouteConfig["responses"] {
-  const { status, answer, also, method, params, body } = definition;
+  const { status, previewStatus, answer, also, method, params, body, upload } = definition;
   const content = {
     ...(answer ? { "application/json": { schema: answer } } : {}),
     ...Object.fromEntries(Object.keys(also ?? {}).map((type) => [type, { schema: z.string() }])),
@@ -88,10 +89,12 @@ function responsesOf(definition: Definition): RouteConfig["responses"] {
   const codes = [
     ...[401, 403, 404, 422, 429, 503],
     ...(body ? [400, 413, 415] : []),
+    ...(upload ? [413, 415] : []),
     ...(takesIfMatch(definition) ? [412] : []),
-    ...(method !== "get" && params ? [409] : []),
+    ...(method !== "get" && (params || status === 202) ? [409] : []),
   ];
   return {
+    ...(previewStatus === undefined ? {} : { [previewStatus]: { description: "The plan alone.", content } }),
     [status]: { description: status === 204 ? "Done." : "The answer.", ...(status === 204 ? {} : { content }) },
     ...Object.fromEntries(codes.map((code) => [code, { description: refusals[code] ?? "", content: problem }])),
   };

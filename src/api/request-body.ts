@@ -1,5 +1,5 @@
 /**
- * The body of a request: JSON of at most MAX_BODY_BYTES, read once.
+ * The body of a request: JSON of at most MAX_BODY_BYTES, read once; or a file of at most MAX_UPLOAD_BYTES, given on as it comes.
  *
  * On failure: 415 for another content type, 413 for too much, 400 for what is not JSON; nothing of it reaches a rule.
  */
@@ -7,6 +7,7 @@ import type { HonoRequest } from "hono";
 import { Problem } from "./problem.ts";
 
 export const MAX_BODY_BYTES = 256 * 1024;
+export const MAX_UPLOAD_BYTES = 48 * 1024 * 1024;
 
 const JSON_TYPE = /^application\/(?:merge-patch\+)?json\s*(?:;\s*charset\s*=\s*"?utf-8"?\s*)?$/i;
 
@@ -24,6 +25,24 @@ export async function readJson(request: HonoRequest): Promise<unknown> {
     return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)) as unknown;
   } catch {
     throw new Problem("bad-json", "The body is not JSON in UTF-8.");
+  }
+}
+
+/** @throws Problem unsupported-media-type; while it is read too-large */
+export function readUpload(request: HonoRequest, type: string): AsyncIterable<Uint8Array> {
+  const given = request.header("content-type")?.split(";")[0]?.trim().toLowerCase();
+  if (given === type) return limited(request);
+  throw new Problem("unsupported-media-type", `Send the file with Content-Type: ${type}.`, {
+    headers: { Accept: type },
+  });
+}
+
+async function* limited(request: HonoRequest): AsyncGenerator<Uint8Array> {
+  let length = 0;
+  for await (const part of request.raw.body ?? []) {
+    length += part.length;
+    if (length > MAX_UPLOAD_BYTES) throw new Problem("too-large", `A file has at most ${MAX_UPLOAD_BYTES} bytes.`);
+    yield part;
   }
 }
 

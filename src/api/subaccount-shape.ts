@@ -1,6 +1,7 @@
 /** A subaccount's members: what is taken, and how it is shown to its master and to itself. */
 import { z } from "@hono/zod-openapi";
 import type { Subaccount } from "../accounts/account.ts";
+import { actionsOf, rowActions } from "../accounts/actions.ts";
 import { metadata, slug } from "../accounts/fields.ts";
 import type { Principal } from "../accounts/principal.ts";
 import { shownStates } from "../accounts/states.ts";
@@ -15,22 +16,36 @@ const metadataField = field
   .ruled(z.record(z.string(), z.unknown()), metadata)
   .openapi({ description: "Your own; at most 16384 characters as JSON." });
 
-const details = {
-  owner_name: field.line(200).nullable().optional(),
-  owner_email: field.email.nullable().optional(),
+/** What many may have in common. */
+export const manyDetails = {
   language: field.language.nullable().optional(),
   enforce_2fa: z.boolean().optional().openapi({ description: "Its members must have a second factor." }),
   time_zone: field.timeZone.nullable().optional(),
-  slug: field.ruled(z.string(), slug).optional(),
   notification_emails: field.notificationEmails.nullable().optional(),
   alert_thresholds: field.alertThresholds.nullable().optional(),
-  external_id: field.line(200).nullable().optional(),
   region: field.line(100).nullable().optional(),
   plan: field.line(100).nullable().optional(),
   metadata: metadataField.nullable().optional(),
   notes: field.text(10_000).nullable().optional(),
   public_message: field.line(200).nullable().optional(),
   expires_at: field.instantField.nullable().optional(),
+  accepted_terms_at: field.instantField
+    .nullable()
+    .optional()
+    .openapi({ description: "When its owner accepted your terms." }),
+  billing_profile: field
+    .line(100)
+    .nullable()
+    .optional()
+    .openapi({ description: "What its statement lines are grouped by.", example: "Cost centre 12" }),
+};
+
+const details = {
+  owner_name: field.line(200).nullable().optional(),
+  owner_email: field.email.nullable().optional(),
+  slug: field.ruled(z.string(), slug).optional(),
+  external_id: field.line(200).nullable().optional(),
+  ...manyDetails,
 };
 
 export const newSubaccount = z
@@ -53,6 +68,7 @@ const mastersOnly = {
   name: z.string().optional(),
   external_id: z.string().nullable().optional(),
   plan: z.string().nullable().optional(),
+  billing_profile: z.string().nullable().optional(),
   metadata: z.record(z.string(), z.unknown()).optional(),
   notes: z.string().nullable().optional(),
   notification_emails: z
@@ -80,9 +96,14 @@ export const subaccountShape = z
     time_zone: z.string().nullable(),
     suspended_at: field.instant.nullable(),
     expires_at: field.instant.nullable(),
+    accepted_terms_at: field.instant.nullable(),
     closed_at: field.instant.nullable(),
     created_at: field.instant,
     updated_at: field.instant,
+    actions: z.array(z.enum(rowActions)).openapi({
+      description: "What the caller may do to it in this state.",
+      example: ["change", "top_up", "close", "disable"],
+    }),
     usage: usageShape,
   })
   .openapi("Subaccount");
@@ -110,9 +131,11 @@ export function showSubaccount(
     time_zone: subaccount.timeZone,
     suspended_at: field.showInstant(subaccount.suspendedAt),
     expires_at: field.showInstant(subaccount.expiresAt),
+    accepted_terms_at: field.showInstant(subaccount.acceptedTermsAt),
     closed_at: field.showInstant(subaccount.closedAt),
     created_at: field.showInstant(subaccount.createdAt),
     updated_at: field.showInstant(subaccount.updatedAt),
+    actions: actionsOf(subaccount, principal),
     usage: showUsage(usage),
   };
 }
@@ -122,6 +145,7 @@ function showMastersOnly(subaccount: Subaccount) {
     name: subaccount.name,
     external_id: subaccount.externalId,
     plan: subaccount.plan,
+    billing_profile: subaccount.billingProfile,
     metadata: { ...subaccount.metadata },
     notes: subaccount.notes,
     notification_emails: subaccount.notificationEmails?.map((item) => item) ?? null,

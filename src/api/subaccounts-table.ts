@@ -8,6 +8,7 @@
 import type { z } from "@hono/zod-openapi";
 import { type ListedSubaccount, listSubaccounts, type SubaccountFilter } from "../accounts/list-subaccounts.ts";
 import type { Principal } from "../accounts/principal.ts";
+import { type ColumnName, columns } from "../bulk/columns.ts";
 import { readUsages } from "../metering/usage.ts";
 import type { Clock } from "../platform/clock.ts";
 import { csvRow, csvText } from "../platform/csv.ts";
@@ -18,22 +19,25 @@ import { showSubaccount, type subaccountShape } from "./subaccount-shape.ts";
 
 type Shown = z.output<typeof subaccountShape>;
 type Cell = string | number;
+type CellOf = (shown: Shown, listed: ListedSubaccount) => Cell;
 
-const text = (value: string | null | undefined): string => (value == null ? "" : csvText(value));
-
-/** Emails of the account's own, with blanks between; topics stand in the API. */
-function emails(shown: Shown): string {
-  return text(shown.notification_emails?.map((one) => (typeof one === "string" ? one : one.email)).join(" "));
-}
+/** Text that others wrote, as an import takes it back. */
+const text =
+  (name: ColumnName): CellOf =>
+  (_, listed) => {
+    const value = columns[name].text(listed);
+    return value === "" ? "" : csvText(value);
+  };
 
 const cells = {
   id: ({ id }) => id,
   master_id: (shown) => shown.master_id ?? "", // the operator's
-  name: ({ name }) => text(name),
+  name: text("name"),
   slug: ({ slug }) => slug,
-  external_id: (shown) => text(shown.external_id),
+  external_id: text("external_id"),
   state: ({ state }) => state,
-  plan: ({ plan }) => text(plan),
+  plan: text("plan"),
+  billing_profile: text("billing_profile"),
   monthly_limit: (shown) => shown.monthly_limit ?? "",
   used: ({ usage }) => usage.used,
   top_up: ({ usage }) => usage.top_up,
@@ -41,18 +45,20 @@ const cells = {
   used_percent: (_, { usedPercent }) => (usedPercent === null ? "" : Math.floor(usedPercent * 100) / 100),
   refused: ({ usage }) => usage.refused,
   corrections: ({ usage }) => usage.corrections,
-  owner_name: (shown) => text(shown.owner_name),
-  owner_email: (shown) => text(shown.owner_email),
-  notification_emails: emails,
-  region: ({ region }) => text(region),
-  language: ({ language }) => text(language),
-  time_zone: (shown) => text(shown.time_zone),
-  public_message: (shown) => text(shown.public_message),
-  notes: ({ notes }) => text(notes),
+  owner_name: text("owner_name"),
+  owner_email: text("owner_email"),
+  notification_emails: text("notification_emails"),
+  alert_thresholds: text("alert_thresholds"),
+  region: text("region"),
+  language: text("language"),
+  time_zone: text("time_zone"),
+  public_message: text("public_message"),
+  notes: text("notes"),
+  accepted_terms_at: (shown) => shown.accepted_terms_at ?? "",
   expires_at: (shown) => shown.expires_at ?? "",
   created_at: (shown) => shown.created_at,
   updated_at: (shown) => shown.updated_at,
-} as const satisfies Record<string, (shown: Shown, listed: ListedSubaccount) => Cell>;
+} as const satisfies Record<string, CellOf>;
 
 export type TableColumn = keyof typeof cells;
 export const tableColumns = Object.keys(cells) as TableColumn[];
@@ -70,11 +76,11 @@ type Search = Omit<SubaccountFilter, "limit" | "after">;
 export async function subaccountsTable(
   reader: Reader,
   search: Search,
-  columns: readonly TableColumn[] = columnsFor(reader.principal),
+  chosen: readonly TableColumn[] = columnsFor(reader.principal),
 ): Promise<Content> {
-  const first = await readPage(reader, search, columns, undefined);
+  const first = await readPage(reader, search, chosen, undefined);
   const fileName = `subaccounts-${reader.clock.now().toISOString().slice(0, 10)}.csv`;
-  return { type: "text/csv; charset=utf-8", fileName, chunks: chunksOf(reader, search, columns, first) };
+  return { type: "text/csv; charset=utf-8", fileName, chunks: chunksOf(reader, search, chosen, first) };
 }
 
 type Page = Readonly<{ rows: string; next: SubaccountFilter["after"] | null }>;
@@ -82,12 +88,12 @@ type Page = Readonly<{ rows: string; next: SubaccountFilter["after"] | null }>;
 async function* chunksOf(
   reader: Reader,
   search: Search,
-  columns: readonly TableColumn[],
+  chosen: readonly TableColumn[],
   first: Page,
 ): AsyncGenerator<string> {
   try {
-    yield csvRow(columns);
-    for (let page = first; ; page = await readPage(reader, search, columns, page.next ?? undefined)) {
+    yield csvRow(chosen);
+    for (let page = first; ; page = await readPage(reader, search, chosen, page.next ?? undefined)) {
       yield page.rows;
       if (page.next === null) return;
     }
@@ -100,14 +106,14 @@ async function* chunksOf(
 async function readPage(
   { db, principal, clock }: Reader,
   search: Search,
-  columns: readonly TableColumn[],
+  chosen: readonly TableColumn[],
   after: SubaccountFilter["after"],
 ): Promise<Page> {
   const { items, next } = await listSubaccounts(db, principal, { ...search, after, limit: PAGE }, clock);
   const usages = await readUsages(db, principal, items, clock);
   const row = (item: ListedSubaccount): string => {
     const shown = showSubaccount(item, usages.get(item.id)!, principal);
-    return csvRow(columns.map((column) => cells[column](shown, item)));
+    return csvRow(chosen.map((column) => cells[column](shown, item)));
   };
   return { rows: items.map(row).join(""), next };
 }

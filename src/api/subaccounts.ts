@@ -3,9 +3,9 @@ import { z } from "@hono/zod-openapi";
 import type { Subaccount } from "../accounts/account.ts";
 import { changeSubaccount } from "../accounts/change-subaccount.ts";
 import { findSubaccount } from "../accounts/find.ts";
-import { listSubaccounts, subaccountSorts } from "../accounts/list-subaccounts.ts";
+import { listSubaccounts } from "../accounts/list-subaccounts.ts";
 import type { Principal } from "../accounts/principal.ts";
-import { shownStates } from "../accounts/states.ts";
+import { findView } from "../accounts/saved-views.ts";
 import { subaccountFields } from "../accounts/subaccount-fields.ts";
 import { readUsages } from "../metering/usage.ts";
 import { onboardSubaccount } from "../people/owner.ts";
@@ -14,13 +14,13 @@ import { type Deps, lettersOf } from "./deps.ts";
 import { detailsOf } from "./details.ts";
 import { type Endpoint, endpoint, everyone, owners } from "./endpoint.ts";
 import { versionFor } from "./etag.ts";
-import { idField, idParams, line, listOf, showId, shownId } from "./fields.ts";
-import { flagParam, numberParam, searchParams, someOf, sortParam } from "./list-params.ts";
+import { idParams, listOf, showId, shownId } from "./fields.ts";
 import { negotiate } from "./negotiate.ts";
 import { pagingOf } from "./paging.ts";
 import { Problem } from "./problem.ts";
+import { type ListQuery, listQuery, searchOf, withView } from "./subaccount-search.ts";
 import { newSubaccount, showSubaccount, subaccountChange, subaccountShape } from "./subaccount-shape.ts";
-import { subaccountsTable, tableColumns } from "./subaccounts-table.ts";
+import { subaccountsTable } from "./subaccounts-table.ts";
 
 const tag = "Subaccounts";
 
@@ -97,19 +97,6 @@ function handOver({ config, publicUrl }: Deps, logInPath: string | null) {
   };
 }
 
-const listQuery = z.strictObject({
-  state: someOf(shownStates).optional(),
-  plan: line(100).optional(),
-  used_percent_gte: numberParam(1_000_000).optional().openapi({ description: "Of limit and top-ups." }),
-  with_own: flagParam.optional().openapi({ description: "The master's own subaccount too." }),
-  master_id: idField("mas").optional().openapi({ description: "The operator's choice." }),
-  sort: sortParam(subaccountSorts).optional(),
-  columns: someOf(tableColumns)
-    .optional()
-    .openapi({ description: `Of the table, in that order: ${tableColumns.join(", ")}.` }),
-  ...searchParams,
-});
-
 function list(deps: Deps): Endpoint {
   const { clock } = deps;
   return endpoint(
@@ -127,15 +114,17 @@ function list(deps: Deps): Endpoint {
     },
     async (call) => {
       const { db, principal } = call;
-      const { q, plan, sort, state: states, used_percent_gte: usedPercentGte } = call.query;
-      const { with_own: withOwn, master_id: masterId, columns } = call.query;
-      const search = { q, plan, sort, states, usedPercentGte, withOwn, masterId };
+      const view = call.query.view && (await findView(db, principal, call.query.view));
+      const query = view ? withView(call.query, view) : call.query;
+      const { sort, master_id: masterId, columns } = query;
+      const search = { ...searchOf(query), sort, masterId };
       if (negotiate(call.accept, ["application/json", "text/csv"]) === "text/csv") {
         refuse(call.query, ["limit", "cursor"], "The table holds all that match.");
         return { content: await subaccountsTable({ db, principal, clock, log: deps.log }, search, columns) };
       }
       refuse(call.query, ["columns"], "Columns are chosen of the table: Accept: text/csv.");
-      const { limit, after, cut } = pagingOf(deps, call);
+      // A cursor is of one order: a view that was changed starts again.
+      const { limit, after, cut } = pagingOf(deps, { ...call, list: `${call.list} ${view?.version ?? ""}` });
       const filter = { ...search, after, limit };
       const found = await listSubaccounts(db, principal, filter, clock);
       const usages = await readUsages(db, principal, found.items, clock);
@@ -150,7 +139,7 @@ function list(deps: Deps): Endpoint {
 }
 
 /** Parameters that mean nothing here. @throws Problem invalid */
-function refuse(query: z.output<typeof listQuery>, names: readonly (keyof typeof query)[], detail: string): void {
+function refuse(query: ListQuery, names: readonly (keyof ListQuery)[], detail: string): void {
   const mistakes = names.filter((name) => query[name] !== undefined).map((name) => ({ pointer: `/${name}`, detail }));
   if (mistakes.length > 0) throw new Problem("invalid", detail, { mistakes });
 }

@@ -1,5 +1,6 @@
 /** A subaccount with its usage, as commands show it. */
 import type { Subaccount } from "../accounts/account.ts";
+import { actionsOf } from "../accounts/actions.ts";
 import { readUsages, type SubaccountUsage } from "../metering/usage.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Db } from "../platform/database.ts";
@@ -11,6 +12,7 @@ import type { Shown } from "./verb.ts";
 
 export async function shownSubaccount(db: Db, subaccount: Subaccount, clock: Clock): Promise<Shown> {
   const usage = (await readUsages(db, operator, [subaccount], clock)).get(subaccount.id) as SubaccountUsage;
+  const actions = actionsOf(subaccount, operator);
   const text = facts({
     id: formatId("sub", subaccount.id),
     name: subaccount.name,
@@ -23,8 +25,9 @@ export async function shownSubaccount(db: Db, subaccount: Subaccount, clock: Clo
     plan: subaccount.plan ?? undefined,
     expires: subaccount.expiresAt ?? undefined,
     created: subaccount.createdAt,
+    actions: actions.join(", ") || undefined,
   });
-  return { json: { ...subaccountShape(subaccount), usage: shape(usage) }, text };
+  return { json: { ...subaccountShape(subaccount), actions, usage: shape(usage) }, text };
 }
 
 export function usageFacts(usage: SubaccountUsage) {

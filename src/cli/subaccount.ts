@@ -94,6 +94,8 @@ function withDetails(command: Command): Command {
     .option("--external-id <id>", "the master's own id for it, or none", input.textOrNone)
     .option("--slug <slug>", "unique, e.g. corner-shop")
     .option("--plan <plan>", "or none", input.textOrNone)
+    .option("--billing-profile <name>", "groups its statement lines, or none", input.textOrNone)
+    .option("--accepted-terms-at <time>", "when its owner accepted the terms, or none", input.instantOrNone)
     .option("--region <region>", "or none", input.textOrNone)
     .option("--language <tag>", "e.g. de, or none", input.textOrNone)
     .option("--time-zone <zone>", "e.g. Europe/Berlin, or none", input.textOrNone)

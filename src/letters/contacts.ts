@@ -4,24 +4,15 @@
  * The master's side are the notification e-mails that want the topic: the subaccount's own list, where it has one, in place
  * of the master's. The subaccount's side is its owner.
  */
+import { type ContactTopic, defaultPolicy, type Hearers } from "../accounts/contact-policy.ts";
 import { parseAddress } from "../mail/address.ts";
 import type { NotificationEmail } from "../platform/schema.ts";
 import { languageOf, type Reader } from "./language.ts";
 
-export const contactTopics = ["quota", "billing", "abuse", "security", "review", "expiry", "support"] as const;
-export type ContactTopic = (typeof contactTopics)[number];
-export type Side = "subaccount" | "master" | "both";
-export type ContactPolicy = Readonly<Partial<Record<ContactTopic, Side>>>;
+export type { ContactTopic } from "../accounts/contact-policy.ts";
 
-export const contactDefaults: Readonly<Record<ContactTopic, Side>> = {
-  quota: "master",
-  billing: "master",
-  expiry: "master",
-  security: "both",
-  abuse: "both",
-  review: "both",
-  support: "both",
-};
+/** Topics that are missing follow the default. */
+type ContactPolicy = Readonly<Partial<Record<ContactTopic, Hearers>>>;
 
 /** The topics that notification e-mails know; the others go to those who hear of these. */
 const listTopic: Readonly<Record<ContactTopic, "quota" | "billing" | "abuse" | "security">> = {
@@ -52,7 +43,7 @@ export type Contacts = Readonly<{ side: "master" | "subaccount"; to: readonly st
 
 /** Sides without an address are left out; an address that both sides have hears once, as the master. */
 export function contactsOf(topic: ContactTopic, master: MasterSide, subaccount: SubaccountSide | null): Contacts[] {
-  const policy = subaccount === null ? "master" : (master.contactPolicy?.[topic] ?? contactDefaults[topic]);
+  const policy = subaccount === null ? "master" : (master.contactPolicy?.[topic] ?? defaultPolicy[topic]);
   const timeZone = master.timeZone;
   const above =
     policy === "subaccount"

@@ -23,6 +23,12 @@ export type AuditId = Id<"aud">;
 export type TopUpId = Id<"top">;
 export type StatementId = Id<"stm">;
 export type CapturedId = Id<"cap">;
+export type ViewId = Id<"view">;
+export type ImportId = Id<"imp">;
+export type BulkChangeId = Id<"blk">;
+/** Both are runs over many subaccounts. */
+export type BulkRunId = ImportId | BulkChangeId;
+export type ReviewId = Id<"rev">;
 export type EntryId = Id<"ent">;
 export type PersonId = Id<"per">;
 export type MemberId = Id<"mem">;
@@ -47,6 +53,10 @@ export interface IdOf {
   mem: MemberId;
   lnk: LinkId;
   ses: SessionId;
+  view: ViewId;
+  imp: ImportId;
+  blk: BulkChangeId;
+  rev: ReviewId;
 }
 export type Prefix = keyof IdOf;
 

@@ -1,7 +1,7 @@
 /** Who may send, and who pays: the tables of 0001_accounts.sql. */
 import type { ColumnType, Generated } from "kysely";
 import type { AuditId, CredentialId, KeyId, MasterId, NodeId, SubaccountId } from "./ids.ts";
-import type { Json, JsonWithDefault, NotificationEmail } from "./schema-columns.ts";
+import type { ContactPolicy, Json, JsonWithDefault, NotificationEmail } from "./schema-columns.ts";
 
 export type MasterTable = {
   id: MasterId;
@@ -24,6 +24,7 @@ export type MasterTable = {
   language: string | null;
   enforce_2fa: Generated<boolean>;
   own_subaccount_id: SubaccountId;
+  contact_policy: JsonWithDefault<ContactPolicy>;
   created_at: Date;
   updated_at: Date;
   version: Generated<number>;
@@ -52,6 +53,8 @@ export type SubaccountTable = {
   plan: string | null;
   metadata: JsonWithDefault<Record<string, unknown>>;
   notes: string | null;
+  accepted_terms_at: Date | null;
+  billing_profile: string | null;
   closed_at: Date | null;
   created_at: Date;
   updated_at: Date;

@@ -46,7 +46,7 @@ export type QueueTable = {
   route: string | null;
 };
 
-export type HoldTable = { subaccount_id: SubaccountId; held_at: Date };
+export type HoldTable = { subaccount_id: SubaccountId; cause: Generated<string>; held_at: Date };
 
 export type InDoubtTable = {
   subaccount_id: SubaccountId;

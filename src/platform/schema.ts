@@ -1,4 +1,5 @@
 /** The tables as Kysely sees them; migrations/*.sql is the source. Names are those of the columns. */
+
 import type {
   ApiKeyTable,
   AuditEntryTable,
@@ -21,6 +22,7 @@ import type {
   UsageEntryTable,
   UsageTable,
 } from "./schema-metering.ts";
+import type { BulkItemTable, BulkRunTable, ReviewTable, SavedViewTable } from "./schema-overview.ts";
 import type { BrandTable, LinkTable, MemberTable, PersonTable, SessionTable } from "./schema-people.ts";
 import type {
   BodyTable,
@@ -35,7 +37,8 @@ import type {
   SenderDomainTable,
 } from "./schema-spool.ts";
 
-export type { Json, NotificationEmail } from "./schema-columns.ts";
+export type { ContactPolicy, Json, NotificationEmail } from "./schema-columns.ts";
+export type { ItemError } from "./schema-overview.ts";
 
 export type Schema = {
   master: MasterTable;
@@ -71,4 +74,8 @@ export type Schema = {
   member: MemberTable;
   link: LinkTable;
   session: SessionTable;
+  saved_view: SavedViewTable;
+  bulk_run: BulkRunTable;
+  bulk_item: BulkItemTable;
+  review: ReviewTable;
 };

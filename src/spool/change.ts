@@ -68,9 +68,23 @@ export function holdQueue(db: Db, principal: Principal, subaccountId: Subaccount
   return changeHold(db, principal, subaccountId, true, clock);
 }
 
-/** Lets a held tenant's mail go. */
+/** Lets a held tenant's mail go, unless it is held for another cause too. */
 export function releaseQueue(db: Db, principal: Principal, subaccountId: SubaccountId, clock: Clock): Promise<void> {
   return changeHold(db, principal, subaccountId, false, clock);
+}
+
+/** The operator's own hold, beside those that something else has made. */
+const BY_HAND = "operator";
+
+/** As holdQueue, for a cause of its own: only that lifts it again. Whoever calls has asked who may, and audits. */
+export async function holdFor(trx: Db, subaccountId: SubaccountId, cause: string): Promise<void> {
+  await sql`insert into hold (subaccount_id, cause, held_at) values (${subaccountId}, ${cause}, pm_now())
+    on conflict do nothing`.execute(trx);
+}
+
+/** Other causes go on holding it. */
+export async function releaseFor(trx: Db, subaccountId: SubaccountId, cause: string): Promise<void> {
+  await sql`delete from hold where subaccount_id = ${subaccountId} and cause = ${cause}`.execute(trx);
 }
 
 async function changeHold(
@@ -86,9 +100,9 @@ async function changeHold(
     const account = await found.executeTakeFirst();
     if (account === undefined) throw notFound("subaccount");
     const { numAffectedRows } = held
-      ? await sql`insert into hold (subaccount_id, held_at) values (${subaccountId}, pm_now())
+      ? await sql`insert into hold (subaccount_id, cause, held_at) values (${subaccountId}, ${BY_HAND}, pm_now())
                   on conflict do nothing`.execute(trx)
-      : await sql`delete from hold where subaccount_id = ${subaccountId}`.execute(trx);
+      : await sql`delete from hold where subaccount_id = ${subaccountId} and cause = ${BY_HAND}`.execute(trx);
     if (numAffectedRows !== 1n) return;
     const done: Done = { action: held ? "queue.held" : "queue.released", before: { held: !held }, after: { held } };
     const of = { masterId: account.master_id, subaccountId };

@@ -245,6 +245,11 @@ test("with many subaccounts a page, in whatever order or found by a search, read
     "owner_email",
     "external_id",
     "monthly_limit",
+    "language",
+    "time_zone",
+    "billing_profile",
+    "expires",
+    "accepted_terms",
   ];
   for (const by of byIndex as SubaccountSort[]) {
     for (const descending of [false, true]) {

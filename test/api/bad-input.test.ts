@@ -93,6 +93,8 @@ const special: Record<string, string[]> = {
   subaccount_ids: ["[]", '["x"]', '["mas_01kb2m5xj7e1fr0x4m4f6a0z3q"]'],
   overlap_seconds: ["-1", "604801", "0.5"],
   note: [long],
+  question: ['""', long],
+  answer: ['""', long],
 };
 
 const specialOf: Record<string, string[]> = {
@@ -111,9 +113,20 @@ function ask(name: string, endpoint: Endpoint, body: string): Promise<Answer> {
 
 function thingOf(path: string): string | undefined {
   const { things } = world.customer;
-  const { mem, key: ownKey } = world.master.things;
-  const kinds = { masters: things.mas, credentials: things.cred, queue: things.msg, domains: things.dom };
-  Object.assign(kinds, { keys: ownKey, members: mem });
+  const { mas: masters, cred: credentials, msg: queue, dom: domains, view: views, imp: imports, blk, rev } = things;
+  const { mem: members, key: keys } = world.master.things;
+  const kinds = {
+    masters,
+    credentials,
+    queue,
+    domains,
+    views,
+    imports,
+    bulk_changes: blk,
+    reviews: rev,
+    members,
+    keys,
+  };
   return kinds[path.split("/")[2] as keyof typeof kinds];
 }
 

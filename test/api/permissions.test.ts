@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { Endpoint } from "../../src/api/endpoint.ts";
 import { type Answer, OPERATOR_KEY, openDoor } from "./client.ts";
 import { sampleBodies } from "./sample-bodies.ts";
-import { pathOf } from "./strangers.ts";
+import { isThing, pathOf } from "./strangers.ts";
 import { type Account, createWorld, type Things } from "./world.ts";
 
 const door = await openDoor();
@@ -22,7 +22,7 @@ const named = endpoints
     const { method, path } = endpoint.definition;
     return [`${method.toUpperCase()} ${path}`, endpoint];
   });
-const withId = named.filter(([, { definition }]) => definition.path.includes("{"));
+const withId = named.filter(([, endpoint]) => isThing(endpoint));
 
 function ask(name: string, endpoint: Endpoint, things: Things, key?: string, account?: string): Promise<Answer> {
   const body = sampleBodies[name];

@@ -19,6 +19,10 @@ export type Things = Readonly<{
   msg: string;
   cap: string;
   stm: string;
+  view: string;
+  imp: string;
+  rev: string;
+  blk: string;
 }>;
 
 export type Account = Readonly<{ key: string; things: Things; marks: readonly string[] }>;
@@ -47,7 +51,8 @@ export async function createWorld(door: Door): Promise<World> {
   };
 }
 
-type Made = Readonly<{ id: string; key: string; keyId: string; mark: string; stm: string; mem: string }>;
+type Made = Readonly<{ id: string; key: string; keyId: string; mark: string }> &
+  Pick<Things, "stm" | "mem" | "view" | "imp" | "blk">;
 
 function own(made: Made, customer: Account): Account {
   return {
@@ -63,7 +68,19 @@ async function createMaster(door: Door, mark: string): Promise<Made> {
   const stm = await closeStatement(door, made.id);
   const { key } = made.api_key;
   const mem = await createMember(door, key, mark);
-  return { id: made.id, key, keyId: made.api_key.id, mark, stm, mem };
+  const view = await door.call("POST", "/v1/views", { key, body: { name: `${mark} view`, shared: true } });
+  const planned = await plan(door, key, mark);
+  return { id: made.id, key, keyId: made.api_key.id, mark, stm, mem, view: view.body.id, ...planned };
+}
+
+/** An import and a bulk change, as far as their plans. */
+async function plan(door: Door, key: string, mark: string): Promise<Pick<Things, "imp" | "blk">> {
+  const table = `external_id,name,monthly_limit\r\nimport-${mark},${mark} import,5\r\n`;
+  const headers = { "Content-Type": "text/csv" };
+  const imported = await door.call("POST", "/v1/subaccounts/import?dry_run=true", { key, headers, body: table });
+  const body = { filter: { with_own: true }, change: { region: `region of ${mark}` }, dry_run: true };
+  const changed = await door.call("POST", "/v1/subaccounts/bulk", { key, body });
+  return { imp: imported.body.id, blk: changed.body.id };
 }
 
 async function createCustomer(door: Door, master: Made, mark: string): Promise<Account> {
@@ -88,7 +105,10 @@ async function createCustomer(door: Door, master: Made, mark: string): Promise<A
     key,
     body: { name: `${mark}.example` },
   });
+  const ask = { key: OPERATOR_KEY, body: { subaccount_id: made.id, question: `question to ${mark}` } };
+  const { body: review } = await door.call("POST", "/v1/reviews", ask);
   const things = {
+    rev: review.id,
     dom: domain.id,
     mem: await createMember(door, ownKey.key, mark),
     ses: formatId("ses", newId(door.database.clock)),
@@ -99,8 +119,13 @@ async function createCustomer(door: Door, master: Made, mark: string): Promise<A
     msg,
     cap,
     stm: master.stm,
+    view: master.view,
+    imp: master.imp,
+    blk: master.blk,
   };
-  const ids = Object.entries(things).flatMap(([kind, id]) => (kind === "mas" || kind === "stm" ? [] : [id]));
+  const ids = Object.entries(things).flatMap(([kind, id]) =>
+    ["mas", "stm", "view", "imp", "blk"].includes(kind) ? [] : [id],
+  );
   return { key: ownKey.key, things, marks: [mark, mark.toLowerCase(), made.credential.username, ...ids] };
 }
 

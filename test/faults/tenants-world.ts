@@ -134,6 +134,10 @@ export function viewOf(world: World, account: Master | Customer): Account {
     stm: none("stm"),
     mem: none("mem"),
     ses: none("ses"),
+    view: none("view"),
+    imp: none("imp"),
+    rev: none("rev"),
+    blk: none("blk"),
   };
   const asMaster = account.kind === "master" ? [account.id, account.mark, account.keyId] : [];
   return { key: account.key, things, marks: [...marks, ...domains, ...ids, ...asMaster] };

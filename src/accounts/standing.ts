@@ -1,0 +1,21 @@
+/** Whether who asked for something that takes long may still have it done: what held when it was asked may hold no longer. */
+import type { Clock } from "../platform/clock.ts";
+import type { Db } from "../platform/database.ts";
+import { Fault } from "../platform/errors.ts";
+import { findMaster, findSubaccount } from "./find.ts";
+import type { Principal } from "./principal.ts";
+
+/** @throws Fault forbidden when its key was revoked or its account may change nothing any more */
+export async function requireStanding(db: Db, principal: Principal, clock: Clock): Promise<void> {
+  if (principal.kind === "operator" || principal.operator) return;
+  const account =
+    principal.kind === "master"
+      ? await findMaster(db, principal, principal.masterId, clock)
+      : await findSubaccount(db, principal, principal.subaccountId, clock);
+  if (account.state !== "active") throw new Fault("forbidden", `The account is ${account.state}.`);
+  const keyId = principal.kind === "subaccount" ? (principal.by?.keyId ?? principal.keyId) : principal.keyId;
+  if (keyId === null) return;
+  const key = await db.selectFrom("api_key").select("revoked_at").where("id", "=", keyId).executeTakeFirst();
+  if (key === undefined || key.revoked_at !== null)
+    throw new Fault("forbidden", "The key that asked for it was revoked.");
+}

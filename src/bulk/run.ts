@@ -1,0 +1,140 @@
+/**
+ * The job `bulk_run` ({run_id}): does the items of a run, one after the other, for about a second, then makes room for other jobs
+ * and is added again.
+ *
+ * Invariant: an item and its count commit together, under a lock on the run, so that it is done once, whoever works on the run
+ * and whenever one dies; `done` says where to go on. A rule's no fails its item alone.
+ * On failure of the database: the job is tried again, and `reviveRuns` finds one whose worker has died.
+ */
+import { performance } from "node:perf_hooks";
+import { sql } from "kysely";
+import { requireStanding } from "../accounts/standing.ts";
+import type { Db } from "../platform/database.ts";
+import { Fault } from "../platform/errors.ts";
+import type { BulkRunId, SubaccountId } from "../platform/ids.ts";
+import type { Log } from "../platform/log.ts";
+import { isOutage } from "../platform/outage.ts";
+import { type Done, doItem, type ItemDeps } from "./do-item.ts";
+import { type Item, itemOf } from "./items.ts";
+import { errorsOf } from "./plan-row.ts";
+import { type Run, runOf } from "./runs.ts";
+import { addRunJob } from "./start.ts";
+
+export type RunDeps = ItemDeps &
+  Readonly<{
+    log: Log;
+    /** Tells the gate what the rows of an account say now. */
+    publish(id: SubaccountId): Promise<void>;
+  }>;
+
+const SLICE_MS = 1000;
+
+export async function runJob(db: Db, payload: unknown, deps: RunDeps): Promise<void> {
+  const { run_id: id } = payload as { run_id: BulkRunId };
+  if ((await runSlice(db, id, deps)) === "more") await addRunJob(db, id);
+}
+
+/** `busy`: another works on it. */
+export async function runSlice(
+  db: Db,
+  id: BulkRunId,
+  deps: RunDeps,
+  ms = SLICE_MS,
+): Promise<"more" | "ended" | "busy"> {
+  const until = performance.now() + ms;
+  for (;;) {
+    const step = await nextItem(db, id, deps);
+    if (step.kind !== "done") return step.kind;
+    const { subaccountId, outcome } = step;
+    if (subaccountId !== null && outcome === "changed") await publishSafely(subaccountId, deps);
+    if (performance.now() >= until) return "more";
+  }
+}
+
+type Step = Readonly<{ kind: "ended" | "busy" }> | (Readonly<{ kind: "done" }> & Done);
+
+async function nextItem(db: Db, id: BulkRunId, deps: RunDeps): Promise<Step> {
+  try {
+    return await attempt(db, id, deps, doItem);
+  } catch (error) {
+    if (!(error instanceof Fault) && isOutage(error)) throw error;
+    const failed = failureOf(error, id, deps);
+    return await attempt(db, id, deps, async (_, __, { subaccountId }) => ({ ...failed, subaccountId }));
+  }
+}
+
+function failureOf(error: unknown, id: BulkRunId, { log }: RunDeps) {
+  if (error instanceof Fault) {
+    const outcome = error.kind === "precondition" ? ("skipped" as const) : ("failed" as const);
+    return { outcome, errors: errorsOf(error) };
+  }
+  log.error({ event: "bulk.item_failed", run: id, err: error }, "an item of a run failed on our side");
+  return { outcome: "failed" as const, errors: [{ column: null, detail: "It failed on our side." }] };
+}
+
+type Deed = (trx: Db, run: Run, item: Item, deps: RunDeps) => Promise<Done>;
+
+function attempt(db: Db, id: BulkRunId, deps: RunDeps, deed: Deed): Promise<Step> {
+  const { clock } = deps;
+  return db.transaction().execute(async (trx): Promise<Step> => {
+    const run = await lockRun(trx, id);
+    if (run === undefined) return { kind: "busy" };
+    if (run.state !== "running") return { kind: "ended" };
+    const lost = await requireStanding(trx, run.askedBy, clock).catch((error: unknown) => {
+      if (error instanceof Fault) return error.message;
+      throw error;
+    });
+    if (lost !== undefined || run.done >= run.total) {
+      const ended = { state: lost === undefined ? "done" : "stopped", detail: lost ?? null } as const;
+      const at = { touched_at: clock.now(), finished_at: clock.now() };
+      await trx
+        .updateTable("bulk_run")
+        .set({ ...ended, ...at })
+        .where("id", "=", id)
+        .execute();
+      return { kind: "ended" };
+    }
+    const item = await readItem(trx, id, run.done + 1);
+    const done = await deed(trx, run, item, deps);
+    await writeDone(trx, id, item, done);
+    return { kind: "done", ...done };
+  });
+}
+
+/** Undefined: another has it in hand, or there is none. */
+async function lockRun(trx: Db, id: BulkRunId): Promise<Run | undefined> {
+  const query = trx.selectFrom("bulk_run").selectAll().where("id", "=", id).forUpdate().skipLocked();
+  const row = await query.executeTakeFirst();
+  return row && runOf(row);
+}
+
+async function readItem(trx: Db, id: BulkRunId, n: number): Promise<Item> {
+  const query = trx.selectFrom("bulk_item").selectAll().where("run_id", "=", id).where("n", "=", n);
+  return itemOf(await query.executeTakeFirstOrThrow());
+}
+
+async function writeDone(trx: Db, id: BulkRunId, item: Item, done: Done): Promise<void> {
+  const { outcome, subaccountId, secret = null } = done;
+  const errors = done.errors ?? (item.errors.length > 0 && outcome === "failed" ? item.errors : []);
+  await trx
+    .updateTable("bulk_item")
+    .set({
+      outcome,
+      secret,
+      subaccount_id: subaccountId,
+      given: null,
+      errors: errors.length === 0 ? null : JSON.stringify(errors),
+    })
+    .where("run_id", "=", id)
+    .where("n", "=", item.n)
+    .execute();
+  const count = sql.ref(outcome);
+  await sql`update bulk_run set done = ${item.n}, ${count} = ${count} + 1, touched_at = pm_now() where id = ${id}`.execute(
+    trx,
+  );
+}
+
+/** It is committed: a gate that can't be told now learns from the rows. */
+async function publishSafely(id: SubaccountId, { publish, log }: RunDeps): Promise<void> {
+  await publish(id).catch((error: unknown) => log.warn({ event: "bulk.publish_failed", err: error }));
+}
