@@ -127,6 +127,7 @@ describe("tables", () => {
     domain_grant: ["domains"],
     captured: ["delivery"],
     brand: ["branding"],
+    rate_window: [],
   };
 
   function writes(text: string): string[] {

@@ -180,6 +180,8 @@ export function subaccountOf(row: SubaccountRow, now: Date): Subaccount {
     metadata: row.metadata,
     notes: row.notes,
     closedAt: row.closed_at,
+    rateLimits: row.rate_limits,
+    reserve: row.reserve,
     createdAt: row.created_at,
     updatedAt: row.updated_at,
     version: row.version,

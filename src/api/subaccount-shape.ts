@@ -15,6 +15,11 @@ const metadataField = field
   .ruled(z.record(z.string(), z.unknown()), metadata)
   .openapi({ description: "Your own; at most 16384 characters as JSON." });
 
+const reserve = field.units.nullable().openapi({
+  description:
+    "Units of the limit that are kept for credentials marked transactional; others stop at the limit less these.",
+});
+
 const details = {
   owner_name: field.line(200).nullable().optional(),
   owner_email: field.email.nullable().optional(),
@@ -30,6 +35,8 @@ const details = {
   notes: field.text(10_000).nullable().optional(),
   public_message: field.line(200).nullable().optional(),
   expires_at: field.instantField.nullable().optional(),
+  rate_limits: field.rateLimits.nullable().optional(),
+  reserve: reserve.optional(),
 };
 
 export const newSubaccount = z
@@ -79,6 +86,8 @@ export const subaccountShape = z
     suspended_at: field.instant.nullable(),
     expires_at: field.instant.nullable(),
     closed_at: field.instant.nullable(),
+    rate_limits: field.shownRateLimits,
+    reserve: z.int().nullable().openapi({ description: "Kept for transactional credentials." }),
     created_at: field.instant,
     updated_at: field.instant,
     usage: usageShape,
@@ -108,6 +117,8 @@ export function showSubaccount(
     suspended_at: field.showInstant(subaccount.suspendedAt),
     expires_at: field.showInstant(subaccount.expiresAt),
     closed_at: field.showInstant(subaccount.closedAt),
+    rate_limits: subaccount.rateLimits,
+    reserve: subaccount.reserve,
     created_at: field.showInstant(subaccount.createdAt),
     updated_at: field.showInstant(subaccount.updatedAt),
     usage: showUsage(usage),

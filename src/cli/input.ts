@@ -23,6 +23,17 @@ export function account(text: string): AccountRef {
   throw new InvalidArgumentError("It must be the id of a master (mas_...) or of a subaccount (sub_...).");
 }
 
+export type LimitedRef = Readonly<{ kind: "subaccount"; id: IdOf["sub"] } | { kind: "credential"; id: IdOf["cred"] }>;
+
+/** `sub_...` or `cred_...` */
+export function subaccountOrCredential(text: string): LimitedRef {
+  const subaccount = parseId("sub", text);
+  if (subaccount !== undefined) return { kind: "subaccount", id: subaccount };
+  const credential = parseId("cred", text);
+  if (credential !== undefined) return { kind: "credential", id: credential };
+  throw new InvalidArgumentError("It must be the id of a subaccount (sub_...) or of a credential (cred_...).");
+}
+
 export function whole(text: string): number {
   if (!/^[+-]?\d{1,15}$/.test(text)) throw new InvalidArgumentError("It must be a whole number.");
   return Number(text);

@@ -9,6 +9,7 @@ import type {
   NodeTable,
   SubaccountTable,
 } from "./schema-accounts.ts";
+import type { RateWindowTable } from "./schema-limits.ts";
 import type {
   AlertTable,
   RefusalTable,
@@ -36,6 +37,7 @@ import type {
 } from "./schema-spool.ts";
 
 export type { Json, NotificationEmail } from "./schema-columns.ts";
+export type { RateLimits } from "./schema-limits.ts";
 
 export type Schema = {
   master: MasterTable;
@@ -67,4 +69,5 @@ export type Schema = {
   domain_grant: DomainGrantTable;
   captured: CapturedTable;
   brand: BrandTable;
+  rate_window: RateWindowTable;
 };

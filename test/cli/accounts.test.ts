@@ -146,3 +146,39 @@ test("a domain is claimed, looked for, granted and given up", async () => {
   await json("domain", "remove", theirs.id);
   expect((await run("domain", "show", theirs.id)).err).toBe("postmeter: There is no such domain.\n");
 });
+
+test("limits of a short time and the reserve are set by commands, member by member", async () => {
+  const { json, run, subaccount, master } = await houseWithLimits();
+  expect(await json("quota", "rate", subaccount.id, "--minute", "60", "--day", "5000")).toMatchObject({
+    rate_limits: { minute: 60, day: 5000 },
+  });
+  expect(await json("quota", "rate", subaccount.id, "--minute", "none")).toMatchObject({ rate_limits: { day: 5000 } });
+  expect(await json("quota", "reserve", subaccount.id, "20")).toMatchObject({ reserve: 20 });
+  const { out } = await run("subaccount", "show", subaccount.id);
+  expect(out).toMatch(/short limits\s+5000 a day/);
+  expect(await json("quota", "reserve", subaccount.id, "none")).toMatchObject({ reserve: null });
+  const { id } = subaccount.credential;
+  expect(await json("quota", "rate", id, "--hour", "7")).toMatchObject({ rate_limits: { hour: 7 } });
+  expect(await json("credential", "change", id, "--transactional", "--name", "resets")).toMatchObject({
+    transactional: true,
+    name: "resets",
+  });
+  expect(await json("credential", "change", id, "--no-transactional")).toMatchObject({ transactional: false });
+  expect((await run("quota", "rate", master.id, "--hour", "7")).code).toBe(2);
+});
+
+async function houseWithLimits() {
+  const cli = await house();
+  const master = await cli.json(
+    "master",
+    "create",
+    "--name",
+    "Acme",
+    "--allowance",
+    "none",
+    "--email",
+    "ops@acme.example",
+  );
+  const subaccount = await cli.json("subaccount", "create", "--master", master.id, "--name", "Shop", "--limit", "100");
+  return { ...cli, master, subaccount };
+}
