@@ -12,6 +12,7 @@ import { keyEndpoints } from "./keys.ts";
 import { masterEndpoints } from "./masters.ts";
 import { messageEndpoints } from "./messages.ts";
 import { queueEndpoints } from "./queue.ts";
+import { refusalEndpoints } from "./refusals.ts";
 import { statementEndpoints } from "./statements.ts";
 import { subaccountEndpoints } from "./subaccounts.ts";
 import { transitionEndpoints } from "./transitions.ts";
@@ -31,6 +32,7 @@ const rooms = [
   eventEndpoints,
   auditEndpoints,
   statementEndpoints,
+  refusalEndpoints,
   queueEndpoints,
   capturedEndpoints,
 ];

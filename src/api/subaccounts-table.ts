@@ -15,6 +15,7 @@ import type { Db } from "../platform/database.ts";
 import type { Log } from "../platform/log.ts";
 import type { Content } from "./endpoint.ts";
 import { showSubaccount, type subaccountShape } from "./subaccount-shape.ts";
+import { type TablePage, tableOf } from "./table.ts";
 
 type Shown = z.output<typeof subaccountShape>;
 type Cell = string | number;
@@ -74,27 +75,8 @@ export async function subaccountsTable(
 ): Promise<Content> {
   const first = await readPage(reader, search, columns, undefined);
   const fileName = `subaccounts-${reader.clock.now().toISOString().slice(0, 10)}.csv`;
-  return { type: "text/csv; charset=utf-8", fileName, chunks: chunksOf(reader, search, columns, first) };
-}
-
-type Page = Readonly<{ rows: string; next: SubaccountFilter["after"] | null }>;
-
-async function* chunksOf(
-  reader: Reader,
-  search: Search,
-  columns: readonly TableColumn[],
-  first: Page,
-): AsyncGenerator<string> {
-  try {
-    yield csvRow(columns);
-    for (let page = first; ; page = await readPage(reader, search, columns, page.next ?? undefined)) {
-      yield page.rows;
-      if (page.next === null) return;
-    }
-  } catch (error) {
-    reader.log.error({ event: "api.table_failed", err: error }, "a table was cut off");
-    throw error;
-  }
+  const readNext = (after: SubaccountFilter["after"]) => readPage(reader, search, columns, after);
+  return { type: "text/csv; charset=utf-8", fileName, chunks: tableOf(csvRow(columns), first, readNext, reader.log) };
 }
 
 async function readPage(
@@ -102,7 +84,7 @@ async function readPage(
   search: Search,
   columns: readonly TableColumn[],
   after: SubaccountFilter["after"],
-): Promise<Page> {
+): Promise<TablePage<NonNullable<SubaccountFilter["after"]>>> {
   const { items, next } = await listSubaccounts(db, principal, { ...search, after, limit: PAGE }, clock);
   const usages = await readUsages(db, principal, items, clock);
   const row = (item: ListedSubaccount): string => {

@@ -85,6 +85,13 @@ export function instantOrNone(text: string): Date | None {
   return at;
 }
 
+/** The same, and not `none`. */
+export function instant(text: string): Date {
+  const at = instantOrNone(text);
+  if (at instanceof Date) return at;
+  throw new InvalidArgumentError("It must be a time like 2026-12-31T23:00:00Z.");
+}
+
 /** `80,90,100` */
 export function percents(text: string): number[] {
   return text.split(",").map(whole);

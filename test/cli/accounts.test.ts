@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { type EventId, newId, parseId } from "../../src/platform/ids.ts";
 import { house, houseWithAccounts } from "./house.ts";
 
 test("a reseller and its customer are made, limited, closed and reopened by commands", async () => {
@@ -182,3 +183,29 @@ async function houseWithLimits() {
   const subaccount = await cli.json("subaccount", "create", "--master", master.id, "--name", "Shop", "--limit", "100");
   return { ...cli, master, subaccount };
 }
+
+test("refusals are listed by a command, by reason and time", async () => {
+  const { json, run, database, subaccount, master } = await houseWithLimits();
+  const minutes = ["2026-11-22T09:30:00Z", "2026-11-22T09:31:00Z"].map((at) => new Date(at));
+  for (const [i, minute] of minutes.entries()) {
+    await database.db
+      .insertInto("refusal")
+      .values({
+        subaccount_id: parseId("sub", subaccount.id)!,
+        master_id: parseId("mas", master.id)!,
+        minute,
+        reason: i === 0 ? "rate" : "size",
+        period_start: new Date("2026-11-01Z"),
+        messages: 4,
+        units: 5,
+        sample: JSON.stringify({ detail: "451 4.7.1 Rate limit reached, retry in 3 seconds" }),
+        id: newId<EventId>({ offsetMs: 0, now: () => minute }),
+      })
+      .execute();
+  }
+  expect((await json("refusal", "list")).data.map((one: { reason: string }) => one.reason)).toEqual(["size", "rate"]);
+  const { data } = await json("refusal", "list", "--reason", "rate", "--until", "2026-11-22T09:31:00Z");
+  expect(data).toMatchObject([{ subaccount_id: subaccount.id, master_id: master.id, messages: 4, units: 5 }]);
+  expect((await run("refusal", "list", "--since", "2026-11-22T09:31:30Z")).out).toContain("Nothing was refused.");
+  expect((await run("refusal", "list", "--reason", "weather")).code).toBe(2);
+});
