@@ -135,6 +135,7 @@ describe("tables", () => {
     bulk_run: ["bulk"],
     bulk_item: ["bulk"],
     review: ["reviews"],
+    rate_window: [],
   };
 
   function writes(text: string): string[] {

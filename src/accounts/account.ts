@@ -1,7 +1,7 @@
 /** Masters and subaccounts as the rules see them. Values of these types come from accounts/find.ts and its lists only. */
 import type { Calendar } from "../metering/period.ts";
 import type { MasterId, SubaccountId } from "../platform/ids.ts";
-import type { NotificationEmail } from "../platform/schema.ts";
+import type { NotificationEmail, RateLimits } from "../platform/schema.ts";
 import type { ContactTopic, Hearers } from "./contact-policy.ts";
 import type { MasterState, OwnState, ShownState } from "./states.ts";
 
@@ -80,6 +80,10 @@ export type Subaccount = Readonly<{
   /** What its statement lines are grouped by. */
   billingProfile: string | null;
   closedAt: Date | null;
+  /** Units in any minute, hour or day. */
+  rateLimits: RateLimits | null;
+  /** Units of the limit that are kept for transactional credentials. */
+  reserve: number | null;
   createdAt: Date;
   updatedAt: Date;
   version: number;

@@ -18,6 +18,7 @@ import { findSubaccount, type SubaccountRef } from "./find.ts";
 import { mergePatch } from "./merge-patch.ts";
 import { requireChange } from "./permit.ts";
 import type { Principal } from "./principal.ts";
+import { mergeRateLimits } from "./rate-limits.ts";
 import { requireFreeExternalId, requireFreeSlug } from "./slug.ts";
 import { ownFields, type SubaccountDetails, subaccountFields, subaccountMembers } from "./subaccount-fields.ts";
 import { requireVersion } from "./version.ts";
@@ -66,7 +67,10 @@ export async function changeSubaccount(
   });
 }
 
-function merged(before: Subaccount, patch: SubaccountPatch): SubaccountPatch {
+function merged(before: Subaccount, given: SubaccountPatch): SubaccountPatch {
+  const { rateLimits } = given;
+  const patch =
+    rateLimits === undefined ? given : { ...given, rateLimits: mergeRateLimits(before.rateLimits, rateLimits) };
   if (patch.metadata === undefined) return patch;
   const metadata = (patch.metadata === null ? {} : mergePatch(before.metadata, patch.metadata)) as Record<
     string,

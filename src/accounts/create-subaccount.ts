@@ -13,6 +13,7 @@ import { checkFields, columnsOf } from "./fields.ts";
 import { findSubaccount } from "./find.ts";
 import { requireMasterChange } from "./permit.ts";
 import type { Principal } from "./principal.ts";
+import { mergeRateLimits } from "./rate-limits.ts";
 import { insertWithSlug } from "./slug.ts";
 import { type SubaccountDetails, subaccountFields, subaccountMembers } from "./subaccount-fields.ts";
 
@@ -46,7 +47,11 @@ export async function createSubaccount(
     const id = newId<SubaccountId>(clock);
     const now = clock.now();
     await insertWithSlug(trx, {
-      ...columnsOf(subaccountFields, { ...input, metadata: input.metadata ?? undefined }),
+      ...columnsOf(subaccountFields, {
+        ...input,
+        metadata: input.metadata ?? undefined,
+        rateLimits: rateLimitsOf(input),
+      }),
       id,
       master_id: master.id,
       name: input.name,
@@ -69,7 +74,9 @@ export async function createSubaccount(
       },
       clock,
     );
-    const credential = invited ? null : await insertCredential(trx, principal, subaccount, null, keyring, clock);
+    const credential = invited ? null : await insertCredential(trx, principal, subaccount, {}, keyring, clock);
     return { subaccount, credential };
   });
 }
+
+const rateLimitsOf = ({ rateLimits }: SubaccountInput) => mergeRateLimits(null, rateLimits ?? null);

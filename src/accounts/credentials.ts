@@ -11,14 +11,15 @@ import type { Clock } from "../platform/clock.ts";
 import type { Db } from "../platform/database.ts";
 import { Fault, invalid, notFound } from "../platform/errors.ts";
 import { type CredentialId, formatId, type MasterId, newId, type SubaccountId } from "../platform/ids.ts";
-import type { Schema } from "../platform/schema.ts";
+import type { RateLimits, Schema } from "../platform/schema.ts";
 import { base32, type Keyring } from "../platform/secrets.ts";
 import { inTransaction } from "../platform/transaction.ts";
 import type { Subaccount } from "./account.ts";
-import { line } from "./fields.ts";
+import { checkFields, flag, line, orNull, rateLimits } from "./fields.ts";
 import { findSubaccount, type SubaccountRef } from "./find.ts";
 import { requireDevelop } from "./permit.ts";
 import { type Principal, reachOf } from "./principal.ts";
+import { mergeRateLimits, type RateLimitsPatch } from "./rate-limits.ts";
 
 export type Credential = Readonly<{
   id: CredentialId;
@@ -33,6 +34,17 @@ export type Credential = Readonly<{
   revokedAt: Date | null;
   /** Within the hour. */
   lastUsedAt: Date | null;
+  /** Units in any minute, hour or day, beside those of its subaccount. */
+  rateLimits: RateLimits | null;
+  /** It may use the subaccount's reserve. */
+  transactional: boolean;
+}>;
+
+/** Undefined: not given. */
+export type CredentialDetails = Readonly<{
+  name?: string | null | undefined;
+  rateLimits?: RateLimitsPatch | null | undefined;
+  transactional?: boolean | undefined;
 }>;
 
 /** `password` is shown once and never again. */
@@ -45,20 +57,19 @@ export async function createCredential(
   db: Db,
   principal: Principal,
   ref: SubaccountRef,
-  input: Readonly<{ name?: string | null | undefined }>,
+  input: CredentialDetails,
   keyring: Keyring,
   clock: Clock,
 ): Promise<NewCredential> {
   requireDevelop(principal);
-  const name = input.name ?? null;
-  const wrong = name === null ? undefined : line(200)(name);
-  if (wrong !== undefined) throw invalid("/name", wrong);
+  checkFields(credentialFields, input);
+  const limited = (input.rateLimits ?? null) !== null;
   return inTransaction(db, async (trx) => {
-    const subaccount = await findSubaccount(trx, principal, ref, clock, "keep");
+    const subaccount = await findSubaccount(trx, principal, ref, clock, limited ? "change" : "keep");
     if (subaccount.ownState === "closed" || subaccount.ownState === "archived") {
       throw new Fault("conflict", `The subaccount is ${subaccount.ownState}; reopen it first.`);
     }
-    return insertCredential(trx, principal, subaccount, name, keyring, clock);
+    return insertCredential(trx, principal, subaccount, input, keyring, clock);
   });
 }
 
@@ -67,7 +78,7 @@ export async function insertCredential(
   trx: Db,
   principal: Principal,
   subaccount: Subaccount,
-  name: string | null,
+  { name = null, rateLimits, transactional = false }: CredentialDetails,
   keyring: Keyring,
   clock: Clock,
 ): Promise<NewCredential> {
@@ -81,6 +92,8 @@ export async function insertCredential(
       username: `pm-${base32(randomBytes(10))}`,
       name,
       secret_hash: keyring.hash(password),
+      ...limitColumns(mergeRateLimits(null, rateLimits ?? null)),
+      transactional,
       created_at: clock.now(),
     })
     .returningAll()
@@ -174,7 +187,23 @@ export async function listCredentials(
   return rows.map(credentialOf);
 }
 
-async function lockCredential(trx: Db, principal: Principal, id: CredentialId) {
+export const credentialFields = {
+  name: { column: "name", rule: orNull(line(200)) },
+  rateLimits: { column: "rate_limits", rule: orNull(rateLimits) },
+  transactional: { column: "transactional", rule: flag },
+} as const;
+
+export const limitColumns = (limits: RateLimits | null) => ({
+  rate_limits: limits === null ? null : JSON.stringify(limits),
+});
+
+/** As the audit log keeps it. */
+export function credentialMembers(credential: Credential): Record<string, unknown> {
+  const { username, name, previousUntil, rateLimits, transactional } = credential;
+  return { username, name, previous_until: previousUntil, rate_limits: rateLimits, transactional };
+}
+
+export async function lockCredential(trx: Db, principal: Principal, id: CredentialId) {
   const row = await selectCredentials(trx, principal).where("id", "=", id).forUpdate().executeTakeFirst();
   if (row === undefined) throw notFound("credential");
   return row;
@@ -188,7 +217,7 @@ function selectCredentials(db: Db, principal: Principal) {
   return query;
 }
 
-function credentialOf(row: Selectable<Schema["credential"]>): Credential {
+export function credentialOf(row: Selectable<Schema["credential"]>): Credential {
   return {
     id: row.id,
     subaccountId: row.subaccount_id,
@@ -200,11 +229,13 @@ function credentialOf(row: Selectable<Schema["credential"]>): Credential {
     previousUntil: row.previous_until,
     revokedAt: row.revoked_at,
     lastUsedAt: row.last_used_at,
+    rateLimits: row.rate_limits,
+    transactional: row.transactional,
   };
 }
 
 async function note(trx: Db, principal: Principal, action: string, credential: Credential, clock: Clock) {
-  const members = { username: credential.username, name: credential.name, previous_until: credential.previousUntil };
+  const members = credentialMembers(credential);
   const [before, after] = action === "credential.revoked" ? [members, null] : [null, members];
   const { masterId, subaccountId } = credential;
   const target = formatId("cred", credential.id);

@@ -91,6 +91,18 @@ export const units: Rule = (value) =>
     ? undefined
     : `This must be a whole number from 0 to ${MAX_UNITS}.`;
 
+const spans = ["minute", "hour", "day"];
+
+/** `{minute?, hour?, day?}`, each from 1; null takes one away. */
+export const rateLimits: Rule = (value) => {
+  const wrong = "This is an object of minute, hour and day.";
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return wrong;
+  const given = Object.entries(value);
+  if (given.some(([span]) => !spans.includes(span))) return wrong;
+  const counts = given.every(([, most]) => most === null || (units(most) === undefined && most >= 1));
+  return counts ? undefined : `Each is a whole number from 1 to ${MAX_UNITS}.`;
+};
+
 export const flag: Rule = (value) => (typeof value === "boolean" ? undefined : "This must be true or false.");
 
 export const instant: Rule = (value) =>

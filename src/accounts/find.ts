@@ -186,6 +186,8 @@ export function subaccountOf(row: SubaccountRow, now: Date): Subaccount {
     acceptedTermsAt: row.accepted_terms_at,
     billingProfile: row.billing_profile,
     closedAt: row.closed_at,
+    rateLimits: row.rate_limits,
+    reserve: row.reserve,
     createdAt: row.created_at,
     updatedAt: row.updated_at,
     version: row.version,

@@ -4,10 +4,12 @@
  * Invariant: the state is the one of the last few seconds, or newer; end dates are looked at each time. The usage rows
  * decide again at acceptance, under locks.
  */
+import { sql } from "kysely";
 import type { Calendar } from "../metering/period.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Db } from "../platform/database.ts";
 import type { CredentialId, MasterId, SubaccountId } from "../platform/ids.ts";
+import type { Guard, Rate } from "../quota/gate.ts";
 import type { AccountChanges } from "./changes.ts";
 import { selectSubaccounts, statesOf, subaccountOf } from "./find.ts";
 import type { SubaccountPrincipal } from "./principal.ts";
@@ -25,6 +27,8 @@ export type SendingAccount = Readonly<{
   senderPolicy: "verified" | "any";
   /** The master's own sending: its domains are usable without a grant. */
   own: boolean;
+  /** Left out where only the monthly limits hold its mail back. The same object as long as nothing is read anew. */
+  guard?: Guard;
 }>;
 
 export type Inactive = Readonly<{
@@ -46,6 +50,7 @@ type Facts = Readonly<{
   calendar: Calendar;
   senderPolicy: "verified" | "any";
   publicMessage: string | null;
+  guard: Guard | undefined;
 }>;
 
 export function createSendingAccounts(
@@ -62,9 +67,10 @@ export function createSendingAccounts(
     if (facts === undefined || facts.masterId !== principal.masterId) return undefined;
     const state = shownState(clock.now(), ...facts.states);
     if (state !== "active") return { kind: "inactive", state, publicMessage: facts.publicMessage };
-    const { masterId, calendar, senderPolicy, own } = facts;
+    const { masterId, calendar, senderPolicy, own, guard } = facts;
     const { subaccountId, credentialId = null } = principal;
-    return { kind: "sending", principal, masterId, subaccountId, credentialId, calendar, senderPolicy, own };
+    const account = { principal, masterId, subaccountId, credentialId, calendar, senderPolicy, own };
+    return guard === undefined ? { kind: "sending", ...account } : { kind: "sending", ...account, guard };
   };
   return {
     of(principal) {
@@ -77,7 +83,20 @@ export function createSendingAccounts(
 /** `key`: the subaccount's id, a space, and the credential's if there is one. */
 async function readFacts(db: Db, key: string, clock: Clock): Promise<Facts | undefined> {
   const [id, credentialId] = key.split(" ") as [SubaccountId, CredentialId];
-  let query = selectSubaccounts(db).select("m.sender_policy").where("s.id", "=", id);
+  const credential = sql`${credentialId || null}::uuid`;
+  let query = selectSubaccounts(db)
+    .select([
+      "m.sender_policy",
+      sql<boolean | null>`(select transactional from credential where id = ${credential})`.as("transactional"),
+    ])
+    .select(
+      sql<
+        Rate[]
+      >`(select coalesce(json_agg(r), '[]') from rates_in_force(array[s.id], array[${credential}], pm_now()) r)`.as(
+        "rates",
+      ),
+    )
+    .where("s.id", "=", id);
   if (credentialId) {
     query = query
       .innerJoin("credential as c", "c.subaccount_id", "s.id")
@@ -93,5 +112,13 @@ async function readFacts(db: Db, key: string, clock: Clock): Promise<Facts | und
     calendar: subaccountOf(row, clock.now()).calendar,
     senderPolicy: row.sender_policy,
     publicMessage: row.public_message,
+    guard: guardOf(row),
   };
+}
+
+type GuardColumns = Readonly<{ reserve: number | null; transactional: boolean | null; rates: readonly Rate[] }>;
+
+function guardOf({ reserve, transactional, rates }: GuardColumns): Guard | undefined {
+  if (rates.length === 0 && !reserve) return undefined;
+  return { reserve: reserve ?? 0, transactional: transactional === true, rates };
 }

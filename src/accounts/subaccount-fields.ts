@@ -1,6 +1,7 @@
 /** The members of a subaccount that can be given: one table for creating, changing and auditing. */
 import type { NotificationEmail, Subaccount } from "./account.ts";
 import * as rule from "./fields.ts";
+import type { RateLimitsPatch } from "./rate-limits.ts";
 
 /** Undefined: not given. Null: none. */
 export type SubaccountDetails = {
@@ -23,6 +24,8 @@ export type SubaccountDetails = {
   acceptedTermsAt?: Date | null | undefined;
   billingProfile?: string | null | undefined;
   expiresAt?: Date | null | undefined;
+  rateLimits?: RateLimitsPatch | null | undefined;
+  reserve?: number | null | undefined;
 };
 
 export const subaccountFields = {
@@ -49,6 +52,8 @@ export const subaccountFields = {
   billingProfile: { column: "billing_profile", rule: rule.orNull(rule.line(100)) },
   publicMessage: { column: "public_message", rule: rule.orNull(rule.line(200)) },
   expiresAt: { column: "expires_at", rule: rule.orNull(rule.instant) },
+  rateLimits: { column: "rate_limits", rule: rule.orNull(rule.rateLimits), json: true },
+  reserve: { column: "reserve", rule: rule.orNull(rule.units) },
 } as const satisfies Record<keyof SubaccountDetails, rule.Field>;
 
 /** What a subaccount may change of itself: nothing that decides how much it sends or who hears of it. */

@@ -1,7 +1,9 @@
 /** SMTP credentials. The password is in the answer that makes it, and nowhere else. */
 import { z } from "@hono/zod-openapi";
+import { changeCredential } from "../accounts/change-credential.ts";
 import {
   type Credential,
+  type CredentialDetails,
   createCredential,
   listCredentials,
   type NewCredential,
@@ -11,7 +13,18 @@ import {
 import type { CredentialId } from "../platform/ids.ts";
 import type { Deps } from "./deps.ts";
 import { type Endpoint, endpoint, everyone } from "./endpoint.ts";
-import { idParams, instant, line, listOf, pageParams, showId, showInstant, shownId } from "./fields.ts";
+import {
+  idParams,
+  instant,
+  line,
+  listOf,
+  pageParams,
+  rateLimits,
+  showId,
+  showInstant,
+  shownId,
+  shownRateLimits,
+} from "./fields.ts";
 import { pagingOf } from "./paging.ts";
 
 const tag = "Credentials";
@@ -27,15 +40,31 @@ const credentialShape = z
     rotated_at: instant.nullable(),
     previous_until: instant.nullable().openapi({ description: "Until then the password before is valid too." }),
     last_used_at: instant.nullable().openapi({ description: "Within the hour." }),
+    rate_limits: shownRateLimits,
+    transactional: z.boolean().openapi({ description: "It may use the subaccount's reserve." }),
   })
   .openapi("Credential");
+
+const details = {
+  name: line(200).nullable().optional(),
+  rate_limits: rateLimits.nullable().optional(),
+  transactional: z.boolean().optional().openapi({ description: "It may use the subaccount's reserve." }),
+};
+
+type Details = z.output<z.ZodObject<typeof details>>;
+
+const detailsFrom = ({ name, rate_limits: rateLimits, transactional }: Details): CredentialDetails => ({
+  name,
+  rateLimits,
+  transactional,
+});
 
 const newCredentialShape = credentialShape
   .extend({ password: z.string().openapi({ description: "Shown once." }) })
   .openapi("NewCredential");
 
 export function credentialEndpoints(deps: Deps): Endpoint[] {
-  return [create(deps), list(deps), rotate(deps), revoke(deps)];
+  return [create(deps), list(deps), change(deps), rotate(deps), revoke(deps)];
 }
 
 function create({ keyring, clock }: Deps): Endpoint {
@@ -47,14 +76,14 @@ function create({ keyring, clock }: Deps): Endpoint {
       summary: "Create an SMTP credential",
       access: changing,
       params: idParams("sub"),
-      body: z.strictObject({ name: line(200).nullable().optional() }),
+      body: z.strictObject(details).openapi("NewCredentialDetails"),
       bodyOptional: true,
       status: 201,
       answer: newCredentialShape,
       idempotent: true,
     },
     async ({ db, principal, params, body }) => ({
-      body: showNew(await createCredential(db, principal, params.id, body, keyring, clock)),
+      body: showNew(await createCredential(db, principal, params.id, detailsFrom(body), keyring, clock)),
     }),
   );
 }
@@ -78,6 +107,27 @@ function list(deps: Deps): Endpoint {
       const rows = await listCredentials(call.db, call.principal, call.params.id, filter, deps.clock);
       return { body: page(rows, showCredential, ({ id }) => [id]) };
     },
+  );
+}
+
+function change({ clock }: Deps): Endpoint {
+  return endpoint(
+    {
+      method: "patch",
+      path: "/v1/credentials/{id}",
+      tag,
+      summary: "Change a credential's name, its limits of a short time, and whether it is transactional",
+      description: "A JSON merge patch. Limits rule the next message.",
+      access: changing,
+      params: idParams("cred"),
+      body: z.strictObject(details).openapi("CredentialChange"),
+      status: 200,
+      answer: credentialShape,
+    },
+    async ({ db, principal, params, body }) => ({
+      body: showCredential(await changeCredential(db, principal, params.id, detailsFrom(body), clock)),
+      changed: [{ kind: "credential", id: params.id }],
+    }),
   );
 }
 
@@ -135,6 +185,8 @@ function showCredential(credential: Credential): z.output<typeof credentialShape
     rotated_at: showInstant(credential.rotatedAt),
     previous_until: showInstant(credential.previousUntil),
     last_used_at: showInstant(credential.lastUsedAt),
+    rate_limits: credential.rateLimits,
+    transactional: credential.transactional,
   };
 }
 

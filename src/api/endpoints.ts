@@ -17,6 +17,7 @@ import { memberEndpoints } from "./members.ts";
 import { messageEndpoints } from "./messages.ts";
 import { ownerEndpoints } from "./owner.ts";
 import { queueEndpoints } from "./queue.ts";
+import { refusalEndpoints } from "./refusals.ts";
 import { reviewEndpoints } from "./reviews.ts";
 import { slugEndpoints } from "./slugs.ts";
 import { statementEndpoints } from "./statements.ts";
@@ -46,6 +47,7 @@ const rooms = [
   eventEndpoints,
   auditEndpoints,
   statementEndpoints,
+  refusalEndpoints,
   queueEndpoints,
   reviewEndpoints,
   capturedEndpoints,

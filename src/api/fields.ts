@@ -30,6 +30,29 @@ export const units = ruled(z.int(), rules.units).openapi({
 
 export const email = ruled(z.string(), rules.email).openapi({ format: "email" });
 
+const mostOf = (span: string) =>
+  z
+    .int()
+    .min(1)
+    .max(rules.MAX_UNITS)
+    .nullable()
+    .optional()
+    .openapi({ description: `Units in any ${span}.` });
+
+/** Limits of a short time, as they are given: a member that is null goes. */
+export const rateLimits = z
+  .strictObject({ day: mostOf("24 hours"), hour: mostOf("60 minutes"), minute: mostOf("60 seconds") })
+  .openapi({
+    example: { minute: 60, hour: 1000 },
+    description: "Refused with 451 above it. Null: none. Room comes back at most a sixtieth of the span late.",
+  });
+
+/** As they are shown: those that there are. */
+export const shownRateLimits = z
+  .strictObject({ day: z.int().optional(), hour: z.int().optional(), minute: z.int().optional() })
+  .nullable()
+  .openapi({ example: { hour: 1000, minute: 60 } });
+
 /** An id of that kind: shown as TypeID, read as the id inside. */
 export function idField<P extends Prefix>(prefix: P) {
   return z

@@ -16,6 +16,11 @@ const metadataField = field
   .ruled(z.record(z.string(), z.unknown()), metadata)
   .openapi({ description: "Your own; at most 16384 characters as JSON." });
 
+const reserve = field.units.nullable().openapi({
+  description:
+    "Units of the limit that are kept for credentials marked transactional; others stop at the limit less these.",
+});
+
 /** What many may have in common. */
 export const manyDetails = {
   language: field.language.nullable().optional(),
@@ -38,6 +43,8 @@ export const manyDetails = {
     .nullable()
     .optional()
     .openapi({ description: "What its statement lines are grouped by.", example: "Cost centre 12" }),
+  rate_limits: field.rateLimits.nullable().optional(),
+  reserve: reserve.optional(),
 };
 
 const details = {
@@ -98,6 +105,8 @@ export const subaccountShape = z
     expires_at: field.instant.nullable(),
     accepted_terms_at: field.instant.nullable(),
     closed_at: field.instant.nullable(),
+    rate_limits: field.shownRateLimits,
+    reserve: z.int().nullable().openapi({ description: "Kept for transactional credentials." }),
     created_at: field.instant,
     updated_at: field.instant,
     actions: z.array(z.enum(rowActions)).openapi({
@@ -133,6 +142,8 @@ export function showSubaccount(
     expires_at: field.showInstant(subaccount.expiresAt),
     accepted_terms_at: field.showInstant(subaccount.acceptedTermsAt),
     closed_at: field.showInstant(subaccount.closedAt),
+    rate_limits: subaccount.rateLimits,
+    reserve: subaccount.reserve,
     created_at: field.showInstant(subaccount.createdAt),
     updated_at: field.showInstant(subaccount.updatedAt),
     actions: actionsOf(subaccount, principal),

@@ -16,6 +16,7 @@ import type { Db } from "../platform/database.ts";
 import type { Log } from "../platform/log.ts";
 import type { Content } from "./endpoint.ts";
 import { showSubaccount, type subaccountShape } from "./subaccount-shape.ts";
+import { type TablePage, tableOf } from "./table.ts";
 
 type Shown = z.output<typeof subaccountShape>;
 type Cell = string | number;
@@ -80,27 +81,8 @@ export async function subaccountsTable(
 ): Promise<Content> {
   const first = await readPage(reader, search, chosen, undefined);
   const fileName = `subaccounts-${reader.clock.now().toISOString().slice(0, 10)}.csv`;
-  return { type: "text/csv; charset=utf-8", fileName, chunks: chunksOf(reader, search, chosen, first) };
-}
-
-type Page = Readonly<{ rows: string; next: SubaccountFilter["after"] | null }>;
-
-async function* chunksOf(
-  reader: Reader,
-  search: Search,
-  chosen: readonly TableColumn[],
-  first: Page,
-): AsyncGenerator<string> {
-  try {
-    yield csvRow(chosen);
-    for (let page = first; ; page = await readPage(reader, search, chosen, page.next ?? undefined)) {
-      yield page.rows;
-      if (page.next === null) return;
-    }
-  } catch (error) {
-    reader.log.error({ event: "api.table_failed", err: error }, "a table was cut off");
-    throw error;
-  }
+  const readNext = (after: SubaccountFilter["after"]) => readPage(reader, search, chosen, after);
+  return { type: "text/csv; charset=utf-8", fileName, chunks: tableOf(csvRow(chosen), first, readNext, reader.log) };
 }
 
 async function readPage(
@@ -108,7 +90,7 @@ async function readPage(
   search: Search,
   chosen: readonly TableColumn[],
   after: SubaccountFilter["after"],
-): Promise<Page> {
+): Promise<TablePage<NonNullable<SubaccountFilter["after"]>>> {
   const { items, next } = await listSubaccounts(db, principal, { ...search, after, limit: PAGE }, clock);
   const usages = await readUsages(db, principal, items, clock);
   const row = (item: ListedSubaccount): string => {

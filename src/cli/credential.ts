@@ -1,5 +1,6 @@
 /** `postmeter credential`: SMTP user names and passwords. */
 import type { Command } from "commander";
+import { changeCredential } from "../accounts/change-credential.ts";
 import {
   type Credential,
   createCredential,
@@ -13,6 +14,7 @@ import * as input from "./input.ts";
 import { facts, table } from "./layout.ts";
 import { operator } from "./session.ts";
 import { credentialShape, page } from "./shape.ts";
+import { shownRate } from "./subaccount-view.ts";
 import { type Cli, group, type Options, runWith, type Shown, verb } from "./verb.ts";
 
 const aSubaccount = "sub_01kb2m5xj7e1fr0x4m4f6a0z3q";
@@ -49,6 +51,18 @@ export function addCredentialCommands(program: Command, cli: Cli): void {
         shownOnce(await createCredential(db, operator, id, { name: options.name }, keyring(), clock)),
       ),
     );
+  verb(credential, "change", "its name, and whether it may use its subaccount's reserve (limits: quota rate)", [
+    `credential change ${anId} --transactional`,
+  ])
+    .argument("<id>", "cred_...", input.idOf("cred"))
+    .option("--name <name>", "what it is for, or none", input.textOrNone)
+    .option("--transactional", "password resets and the like: it may use the reserve")
+    .option("--no-transactional", "it stops before the reserve")
+    .action((id: CredentialId, { json, ...given }: ChangeOptions) =>
+      runWith(cli, { ...(json && { json }) }, async ({ db, clock }) =>
+        shown(await changeCredential(db, operator, id, input.withNulls(given), clock)),
+      ),
+    );
   addRotate(credential, cli);
   verb(credential, "revoke", "it opens nothing any more, at once", [`credential revoke ${anId}`])
     .argument("<id>", "cred_...", input.idOf("cred"))
@@ -56,6 +70,8 @@ export function addCredentialCommands(program: Command, cli: Cli): void {
       runWith(cli, options, async ({ db, clock }) => shown(await revokeCredential(db, operator, id, clock))),
     );
 }
+
+type ChangeOptions = Options & { name?: string; transactional?: boolean };
 
 function addRotate(credential: Command, cli: Cli): void {
   verb(credential, "rotate", "a new password for the same user name, shown once", [
@@ -79,6 +95,8 @@ function shown(credential: Credential): Shown {
     subaccount: formatId("sub", credential.subaccountId),
     "old password until": credential.previousUntil ?? undefined,
     revoked: credential.revokedAt ?? undefined,
+    transactional: credential.transactional ? "yes" : undefined,
+    "short limits": shownRate(credential.rateLimits),
   });
   return { json: credentialShape(credential), text };
 }

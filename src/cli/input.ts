@@ -23,6 +23,17 @@ export function account(text: string): AccountRef {
   throw new InvalidArgumentError("It must be the id of a master (mas_...) or of a subaccount (sub_...).");
 }
 
+export type LimitedRef = Readonly<{ kind: "subaccount"; id: IdOf["sub"] } | { kind: "credential"; id: IdOf["cred"] }>;
+
+/** `sub_...` or `cred_...` */
+export function subaccountOrCredential(text: string): LimitedRef {
+  const subaccount = parseId("sub", text);
+  if (subaccount !== undefined) return { kind: "subaccount", id: subaccount };
+  const credential = parseId("cred", text);
+  if (credential !== undefined) return { kind: "credential", id: credential };
+  throw new InvalidArgumentError("It must be the id of a subaccount (sub_...) or of a credential (cred_...).");
+}
+
 export function whole(text: string): number {
   if (!/^[+-]?\d{1,15}$/.test(text)) throw new InvalidArgumentError("It must be a whole number.");
   return Number(text);
@@ -72,6 +83,13 @@ export function instantOrNone(text: string): Date | None {
   if (Number.isNaN(at.getTime()))
     throw new InvalidArgumentError("It must be a time like 2026-12-31T23:00:00Z, or none.");
   return at;
+}
+
+/** The same, and not `none`. */
+export function instant(text: string): Date {
+  const at = instantOrNone(text);
+  if (at instanceof Date) return at;
+  throw new InvalidArgumentError("It must be a time like 2026-12-31T23:00:00Z.");
 }
 
 /** `80,90,100` */

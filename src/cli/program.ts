@@ -15,6 +15,7 @@ import { addMasterCommands } from "./master.ts";
 import { addMigrateCommand } from "./migrate.ts";
 import { addQueueCommands } from "./queue.ts";
 import { addQuotaCommands } from "./quota.ts";
+import { addRefusalCommands } from "./refusal.ts";
 import { addStatementCommands } from "./statement.ts";
 import { addSubaccountCommands } from "./subaccount.ts";
 import { addUsageCommand } from "./usage.ts";
@@ -30,6 +31,7 @@ const commands = [
   addStatementCommands,
   addDomainCommands,
   addQueueCommands,
+  addRefusalCommands,
   addLedgerCommands,
   addDoctorCommand,
   addConfigCommand,

@@ -8,6 +8,7 @@ import { reconcile } from "../quota/reconcile.ts";
 import { addTopUp } from "../quota/top-up.ts";
 import * as input from "./input.ts";
 import { table } from "./layout.ts";
+import { addRateCommands } from "./quota-rate.ts";
 import { operator } from "./session.ts";
 import { masterShape, shape } from "./shape.ts";
 import { shownSubaccount } from "./subaccount-view.ts";
@@ -19,6 +20,7 @@ export function addQuotaCommands(program: Command, cli: Cli): void {
   const quota = group(program, "quota", "limits and top-ups");
   addSet(quota, cli);
   addTopUpCommand(quota, cli);
+  addRateCommands(quota, cli);
   addReconcile(quota, cli);
 }
 

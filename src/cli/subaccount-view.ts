@@ -5,6 +5,7 @@ import { readUsages, type SubaccountUsage } from "../metering/usage.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Db } from "../platform/database.ts";
 import { formatId } from "../platform/ids.ts";
+import type { RateLimits } from "../platform/schema.ts";
 import { facts, instant } from "./layout.ts";
 import { operator } from "./session.ts";
 import { shape, subaccountShape } from "./shape.ts";
@@ -20,6 +21,8 @@ export async function shownSubaccount(db: Db, subaccount: Subaccount, clock: Clo
     state: subaccount.own ? `${subaccount.state} (the master's own sending)` : subaccount.state,
     "public message": subaccount.publicMessage ?? undefined,
     ...usageFacts(usage),
+    "short limits": shownRate(subaccount.rateLimits),
+    reserve: subaccount.reserve ?? undefined,
     "external id": subaccount.externalId ?? undefined,
     owner: [subaccount.ownerName, subaccount.ownerEmail].filter(Boolean).join(", ") || undefined,
     plan: subaccount.plan ?? undefined,
@@ -41,4 +44,11 @@ export function usageFacts(usage: SubaccountUsage) {
     "refused messages": usage.refused,
     corrections: usage.corrections || undefined,
   };
+}
+
+/** `60 a minute, 5000 a day` */
+export function shownRate(limits: RateLimits | null): string | undefined {
+  if (limits === null) return undefined;
+  const spans = (["minute", "hour", "day"] as const).filter((span) => limits[span] !== undefined);
+  return spans.map((span) => `${limits[span]} a${span === "hour" ? "n" : ""} ${span}`).join(", ");
 }

@@ -2,6 +2,7 @@
 import type { ColumnType, Generated } from "kysely";
 import type { AuditId, CredentialId, KeyId, MasterId, NodeId, SubaccountId } from "./ids.ts";
 import type { ContactPolicy, Json, JsonWithDefault, NotificationEmail } from "./schema-columns.ts";
+import type { CredentialLimitColumns, SubaccountLimitColumns } from "./schema-limits.ts";
 
 export type MasterTable = {
   id: MasterId;
@@ -30,7 +31,7 @@ export type MasterTable = {
   version: Generated<number>;
 };
 
-export type SubaccountTable = {
+export type SubaccountTable = SubaccountLimitColumns & {
   id: SubaccountId;
   master_id: MasterId;
   name: string;
@@ -61,7 +62,7 @@ export type SubaccountTable = {
   version: Generated<number>;
 };
 
-export type CredentialTable = {
+export type CredentialTable = CredentialLimitColumns & {
   id: CredentialId;
   subaccount_id: SubaccountId;
   master_id: MasterId;

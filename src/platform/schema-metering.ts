@@ -16,6 +16,8 @@ export type UsageTable = {
   thresholds: number[];
   alert_level: Generated<number>;
   version: Generated<number>;
+  /** Something else holds its mail back too (0020). */
+  guarded: Generated<boolean>;
 };
 
 export type UsageEntryTable = {

@@ -10,6 +10,7 @@ import type {
   NodeTable,
   SubaccountTable,
 } from "./schema-accounts.ts";
+import type { RateWindowTable } from "./schema-limits.ts";
 import type {
   AlertTable,
   RefusalTable,
@@ -38,6 +39,7 @@ import type {
 } from "./schema-spool.ts";
 
 export type { ContactPolicy, Json, NotificationEmail } from "./schema-columns.ts";
+export type { RateLimits } from "./schema-limits.ts";
 export type { ItemError } from "./schema-overview.ts";
 
 export type Schema = {
@@ -78,4 +80,5 @@ export type Schema = {
   bulk_run: BulkRunTable;
   bulk_item: BulkItemTable;
   review: ReviewTable;
+  rate_window: RateWindowTable;
 };

@@ -25,7 +25,8 @@ export type ConfirmDeps = Readonly<{
   log: Log;
 }>;
 
-export type NotCounted = Exclude<Counted, "counted" | "plenty">;
+/** Of the monthly limits. */
+export type NotCounted = Exclude<Counted, "counted" | "plenty" | "rate">;
 
 /** What the rows say; "uncounted": the message passes, and Redis has not counted it. */
 export async function confirm(charge: Charge, seen: NotCounted, deps: ConfirmDeps): Promise<Reservation | "uncounted"> {
@@ -39,7 +40,7 @@ export async function confirm(charge: Charge, seen: NotCounted, deps: ConfirmDep
   if (standings === undefined) return "uncounted";
   const { subaccount, master } = standings;
   memory.learn([subaccount, master]);
-  const decision = decide(charge.units, subaccount, master);
+  const decision = decide(charge.units, subaccount, master, charge.guard?.transactional);
   metrics.gateConfirmed.inc({ result: decision.kind });
   if (decision !== RESERVED && seen !== "missing") return decision;
   try {

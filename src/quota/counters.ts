@@ -8,15 +8,15 @@ import { createHash, randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { Redis } from "ioredis";
 import type { AccountId, MasterId } from "../platform/ids.ts";
-import type { Charge, Standing } from "./gate.ts";
+import type { Charge, Guard, Standing } from "./gate.ts";
 
 /** Counters outlive their period, for releases and for nodes whose clock is behind. */
 const AFTERLIFE_MS = 3_600_000;
 /** Charges in one command, so that no command holds up the others of Redis. */
 const MOST_AT_ONCE = 100;
 
-/** `counted`, `plenty` (counted, and far from full), `missing` (cold), or what was seen of both when one was full. */
-export type Counted = "counted" | "plenty" | "missing" | Readonly<{ subaccount: string; master: string }>;
+/** `counted`, `plenty` (counted, and far from full), `missing` (cold), `rate` (a window is full), or what was seen of both when one was full. */
+export type Counted = "counted" | "plenty" | "missing" | "rate" | Readonly<{ subaccount: string; master: string }>;
 
 /** `seen`: the counter is replaced also at the same version if it still is what was seen: "used/version". */
 export type Publication = Readonly<{ standing: Standing; seen?: string }>;
@@ -55,19 +55,27 @@ export const scripts: Scripts = {
 
 /** `offsetMs`: how far the program's clock is ahead of Redis's. */
 export function createCounters(redis: Redis, offsetMs: number, { reserve, release, publish } = scripts): Counters {
-  async function run({ text, sha }: Script, key: string, ...args: (string | number)[]): Promise<unknown> {
+  async function run({ text, sha }: Script, key: string | readonly string[], ...args: (string | number)[]) {
+    const keys = typeof key === "string" ? [key] : key;
     try {
-      return await redis.evalsha(sha, 1, key, ...args);
+      return await redis.evalsha(sha, keys.length, ...keys, ...args);
     } catch (error) {
       if (!(error instanceof Error && error.message.startsWith("NOSCRIPT"))) throw error;
-      return redis.eval(text, 1, key, ...args);
+      return redis.eval(text, keys.length, ...keys, ...args);
     }
   }
 
   return {
     reserve: together(async (key, charges) => {
-      const args = charges.flatMap(({ subaccountId, units }) => [subaccountId, units]);
-      const answers = (await run(reserve, key, (charges[0] as Charge).masterId, ...args)) as unknown[];
+      const { masterId } = charges[0] as Charge;
+      const windows: string[] = [];
+      const args = charges.flatMap(({ subaccountId, units, guard }) => [
+        subaccountId,
+        units,
+        guard === undefined ? "" : guardText(masterId, guard, windows),
+      ]);
+      const now = windows.length === 0 ? 0 : Math.floor((Date.now() + offsetMs) / 1000);
+      const answers = (await run(reserve, [key, ...windows], masterId, now, ...args)) as unknown[];
       return answers.map(countedOf);
     }),
     async release({ masterId, subaccountId, period, units }) {
@@ -129,9 +137,18 @@ function together(reserve: (key: string, charges: readonly Charge[]) => Promise<
     });
 }
 
+/** For reserve.lua: `kept;key,span,most;...`. The keys of the windows, in the slot of their master's counters, are added to `windows`. */
+function guardText(masterId: MasterId, { reserve, transactional, rates }: Guard, windows: string[]): string {
+  const parts = rates.map(
+    ({ id, span, most }) => `${1 + windows.push(`pm:{${masterId}}:w:${id}:${span}`)},${span},${most}`,
+  );
+  return [transactional ? 0 : reserve, ...parts].join(";");
+}
+
 function countedOf(answer: unknown): Counted {
   if (answer === 0) return "counted";
   if (answer === 2) return "plenty";
+  if (answer === 3) return "rate";
   if (!Array.isArray(answer)) return "missing";
   return { subaccount: String(answer[0]), master: String(answer[1]) };
 }

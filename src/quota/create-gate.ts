@@ -10,6 +10,7 @@ import { type Counters, createCounters } from "./counters.ts";
 import type { Gate } from "./gate.ts";
 import { createMemory } from "./memory.ts";
 import { createPostgresGate } from "./postgres-gate.ts";
+import { createRates } from "./rates.ts";
 import { createRedisGate } from "./redis-gate.ts";
 
 export type GateDeps = Readonly<{
@@ -34,7 +35,8 @@ export type ProcessGate = Gate &
 export function createGate({ redis, database, metrics, log, clock, probeEveryMs }: GateDeps): ProcessGate {
   const { pool } = database;
   const memory = createMemory();
-  const without = createPostgresGate({ pool, memory, log });
+  const rates = createRates({ pool, log });
+  const without = createPostgresGate({ pool, memory, rates, log });
   if (redis === undefined) return { ...timed(without, metrics), forget: memory.forget, counters: undefined };
   const counters = createCounters(redis, clock.offsetMs);
   metrics.gateBreakerOpen.set(0);
@@ -50,7 +52,7 @@ export function createGate({ redis, database, metrics, log, clock, probeEveryMs 
     },
     ...(probeEveryMs === undefined ? {} : { probeEveryMs }),
   });
-  const gate = createRedisGate({ counters, breaker, without, pool, memory, metrics, log });
+  const gate = createRedisGate({ counters, breaker, without, rates, pool, memory, metrics, log });
   return { ...timed(gate, metrics), forget: memory.forget, counters };
 }
 

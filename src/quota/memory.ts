@@ -55,13 +55,14 @@ export function createMemory(monotonicMs: () => number = () => performance.now()
     },
     refusal(charge) {
       const [subaccount, master] = both(charge);
-      const decision = decide(charge.units, subaccount?.standing, master?.standing);
+      const decision = decide(charge.units, subaccount?.standing, master?.standing, charge.guard?.transactional);
       return decision === RESERVED ? undefined : decision;
     },
     take(charge) {
       const [subaccount, master] = both(charge);
       if (subaccount === undefined || master === undefined) return false;
-      if (!leavesRoom(subaccount, charge.units) || !leavesRoom(master, charge.units)) return false;
+      const kept = charge.guard?.transactional ? 0 : (subaccount.standing.reserve ?? 0);
+      if (!leavesRoom(subaccount, charge.units + kept) || !leavesRoom(master, charge.units)) return false;
       subaccount.taken += charge.units;
       master.taken += charge.units;
       return true;

@@ -8,14 +8,15 @@ import type { Pool } from "pg";
 import type { Log } from "../platform/log.ts";
 import { decide, type Gate, RESERVED } from "./gate.ts";
 import type { Memory } from "./memory.ts";
+import type { Rates } from "./rates.ts";
 import { standingsOf } from "./standing.ts";
 
-export type PostgresGateDeps = Readonly<{ pool: Pool; memory: Memory; log: Log }>;
+export type PostgresGateDeps = Readonly<{ pool: Pool; memory: Memory; rates: Rates; log: Log }>;
 
-export function createPostgresGate({ pool, memory, log }: PostgresGateDeps): Gate {
+export function createPostgresGate({ pool, memory, rates, log }: PostgresGateDeps): Gate {
   return {
     async reserve(charge) {
-      const refusal = memory.refusal(charge);
+      const refusal = memory.refusal(charge) ?? rates.refusal(charge);
       if (refusal !== undefined) return refusal;
       if (memory.take(charge)) return RESERVED;
       try {
@@ -23,9 +24,11 @@ export function createPostgresGate({ pool, memory, log }: PostgresGateDeps): Gat
         if (standings === undefined) return RESERVED;
         const { subaccount, master } = standings;
         memory.learn([subaccount, master]);
-        const decision = decide(charge.units, subaccount, master);
-        if (decision === RESERVED) memory.take(charge);
-        return decision;
+        const decision = decide(charge.units, subaccount, master, charge.guard?.transactional);
+        if (decision !== RESERVED) return decision;
+        const full = await rates.askNowAndThen(charge);
+        if (full === undefined) memory.take(charge);
+        return full ?? RESERVED;
       } catch (error) {
         log.warn({ event: "quota.rows_unreadable", err: error }, "the usage rows could not be read: the door decides");
         return RESERVED;
@@ -34,6 +37,7 @@ export function createPostgresGate({ pool, memory, log }: PostgresGateDeps): Gat
     async release(charge) {
       memory.giveBack(charge);
     },
+    rateReached: (charge) => rates.ask(charge, "full"),
     async publish(standings) {
       memory.learn(standings);
     },

@@ -5,15 +5,16 @@
  * published and the message passes; where Redis knows nothing (flushed, restarted, evicted), the rows fill it.
  * On failure: an error or a timeout of Redis opens the breaker; until it works again the gate without Redis decides.
  */
-import { type ConfirmDeps, confirm, isCounted } from "./confirm.ts";
+import { type ConfirmDeps, confirm, isCounted, type NotCounted } from "./confirm.ts";
 import type { Counted, Publication } from "./counters.ts";
 import { type Charge, type Gate, RESERVED, type Reservation, type Standing } from "./gate.ts";
+import type { Rates } from "./rates.ts";
 
 /** `without` decides while Redis is away. */
-export type RedisGateDeps = ConfirmDeps & Readonly<{ without: Gate }>;
+export type RedisGateDeps = ConfirmDeps & Readonly<{ without: Gate; rates: Rates }>;
 
 export function createRedisGate(deps: RedisGateDeps): Gate {
-  const { counters, breaker, without, memory } = deps;
+  const { counters, breaker, without, memory, rates } = deps;
   /** Charges that passed and that Redis has not counted: there is nothing to give back. */
   const uncounted = new WeakSet<Charge>();
 
@@ -27,19 +28,26 @@ export function createRedisGate(deps: RedisGateDeps): Gate {
       if (breaker.open) return reserveWithout(charge);
       if (charge.units === 0 && memory.hasPlenty(charge)) return RESERVED;
       // Who goes on after its limit costs Redis nothing: the rows have said so less than a second ago.
-      const refusal = memory.refusal(charge);
+      const refusal = memory.refusal(charge) ?? rates.refusal(charge);
       if (refusal !== undefined) return refusal;
       let answer: Counted;
       try {
         answer = await counters.reserve(charge);
+        if (answer === "rate") {
+          const full = await rates.ask(charge);
+          if (full !== RESERVED) return full;
+          answer = await counters.reserve(withoutRates(charge));
+        }
       } catch (error) {
         breaker.failed(error);
         return reserveWithout(charge);
       }
       if (answer === "plenty") memory.sawPlenty(charge);
       if (isCounted(answer)) return RESERVED;
-      const decision = await confirm(charge, answer, deps);
+      const decision = await confirm(charge, answer as NotCounted, deps);
       if (decision !== "uncounted") return decision;
+      const full = await rates.askNowAndThen(charge);
+      if (full !== undefined) return full;
       uncounted.add(charge);
       return RESERVED;
     },
@@ -49,6 +57,7 @@ export function createRedisGate(deps: RedisGateDeps): Gate {
       if (breaker.open || memory.refusal(charge) !== undefined) return;
       await counters.release(charge).catch((error: unknown) => breaker.failed(error));
     },
+    rateReached: (charge) => rates.ask(charge, "full"),
     async publish(standings) {
       memory.learn(standings);
       if (breaker.open) return;
@@ -62,6 +71,11 @@ export function createRedisGate(deps: RedisGateDeps): Gate {
       breaker[Symbol.dispose]();
     },
   };
+}
+
+/** Redis believes a window to be full that has room: this message is counted for the month alone, and the door has the last word. */
+function withoutRates(charge: Charge): Charge {
+  return charge.guard === undefined ? charge : { ...charge, guard: { ...charge.guard, rates: [] } };
 }
 
 function byHash(standings: readonly Standing[]): Publication[][] {

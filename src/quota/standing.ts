@@ -9,7 +9,7 @@ import type { Charge, Standing } from "./gate.ts";
 const STANDINGS = {
   name: "standings",
   text: `select account_id, master_id, period_end, used, cap, version, open and coalesce(open_until > pm_now(), true) as open,
-                period_end <= pm_now() as ended
+                period_end <= pm_now() as ended, case when guarded then (select reserve from subaccount where id = account_id) end as reserve
            from usage where account_id = any($1::uuid[]) and period_start = $2::timestamptz`,
 } as const;
 
@@ -22,6 +22,7 @@ type Row = {
   version: number;
   open: boolean;
   ended: boolean;
+  reserve: number | null;
 };
 
 /** The rows of these accounts in the period that starts then; those that are missing are left out. */
@@ -41,6 +42,7 @@ export async function readStandings(
     version: row.version,
     open: row.open,
     ended: row.ended,
+    ...(row.reserve === null ? {} : { reserve: row.reserve }),
   }));
 }
 

@@ -24,6 +24,8 @@ export const verdictCode = {
   afterPeriod: 4,
   beforePeriod: 5,
   voided: 6,
+  rate: 7,
+  reserved: 8,
 } as const;
 
 export type Called =

@@ -132,10 +132,14 @@ export function createAcceptor(deps: AcceptorDeps): Acceptor {
       if (handed) handoff.push(freshTask(submission, sentAtMs + holder.leaseMs, lifetimeMs));
       else if (lease[i]) handoff.withdraw(submission.sizeBytes, submission.subaccountId);
       answer(waiter, verdict, () => {
-        const account = verdict === verdictCode.overSubaccount ? "subaccount" : "master";
+        const account = verdict === verdictCode.overMaster ? "master" : "subaccount";
         const standing = standingOf(verdicts, keys, submission, account);
+        const { used, cap } = standing;
+        const said = { kind: "over", account, used, cap: cap ?? 0, resetsAt: submission.period.end } as const;
+        // What is kept stands in no usage row: the gate asks for it.
+        if (verdict === verdictCode.reserved) return { ...said, reserved: true };
         over.set(standing.accountId, standing);
-        return { kind: "over", account, used: standing.used, cap: standing.cap ?? 0, resetsAt: submission.period.end };
+        return said;
       });
     }
     if (over.size > 0) deps.publish([...over.values()]);
@@ -147,6 +151,7 @@ export function createAcceptor(deps: AcceptorDeps): Acceptor {
     else if (verdict === verdictCode.afterPeriod) roll(waiter, nextPeriod);
     else if (verdict === verdictCode.beforePeriod) roll(waiter, previousPeriod);
     else if (verdict === verdictCode.voided) waiter.answer({ kind: "failed" });
+    else if (verdict === verdictCode.rate) waiter.answer({ kind: "rate" });
     else waiter.answer(over());
   }
 

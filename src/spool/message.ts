@@ -1,6 +1,7 @@
 /** A message from the end of DATA to its last outcome. */
 import type { Calendar, Period } from "../metering/period.ts";
 import type { CredentialId, MasterId, MessageId, SubaccountId } from "../platform/ids.ts";
+import type { Over } from "../quota/gate.ts";
 
 /** Part 0 of a body is at most this long; what follows is written ahead in parts of PART_BYTES. */
 export const PART_ZERO_BYTES = 256 * 1024;
@@ -40,7 +41,9 @@ export type Doubtful = Readonly<{ id: MessageId; subaccountId: SubaccountId; siz
 
 export type Acceptance =
   | Readonly<{ kind: "accepted"; id: MessageId }>
-  | Readonly<{ kind: "over"; account: "subaccount" | "master"; used: number; cap: number; resetsAt: Date }>
+  | Over
+  /** A window of a short time is full. */
+  | Readonly<{ kind: "rate" }>
   | Readonly<{ kind: "closed" }>
   /** Surely not stored, not charged: 451. */
   | Readonly<{ kind: "failed" }>

@@ -59,7 +59,7 @@ function mailHandler(deps: HandlerDeps): Handlers["onMailFrom"] {
     const connection = connectionOf(session);
     const path = pathOf(address);
     const work = mail(connection, path, sessionDeps).then(async (refusal) => {
-      if (refusal?.reason?.startsWith("quota"))
+      if (refusal?.reason === "rate" || refusal?.reason?.startsWith("quota"))
         await deps.pacing.turn((connection.account as SendingAccount).subaccountId);
       return { refusal };
     });

@@ -24,7 +24,15 @@ import type { Stage } from "../spool/stage.ts";
 import { type Content, type ContentFault, createContent, type Received } from "./content.ts";
 import type { Memory, Share } from "./memory.ts";
 import * as replies from "./replies.ts";
-import { overLimit, type PermissionDeps, permitted, type Refusal, type Session, type Transaction } from "./session.ts";
+import {
+  chargeOf,
+  type PermissionDeps,
+  permitted,
+  type Refusal,
+  refusedBy,
+  type Session,
+  type Transaction,
+} from "./session.ts";
 import type { Slabs } from "./slabs.ts";
 import { tenant } from "./tenant.ts";
 
@@ -35,7 +43,7 @@ export type ReceiveDeps = PermissionDeps &
     createStage: (id: MessageId) => Stage;
     memory: Pick<Memory, "open">;
     slabs: Slabs;
-    gate: Pick<Gate, "reserve" | "release">;
+    gate: Pick<Gate, "reserve" | "release" | "rateReached">;
     accept: (submission: Submission) => Promise<Acceptance>;
     inDoubt: Pick<InDoubt, "recognise">;
     clock: Clock;
@@ -169,17 +177,17 @@ async function decide(
   if (!(await claimsAllowed(received.head, transaction, deps))) {
     return refusal({ reply: replies.senderNotVerified, reason: "sender" });
   }
-  const { masterId, subaccountId } = account;
+  const { subaccountId } = account;
   const units = begun.recipients.size;
-  const charge: Charge = { masterId, subaccountId, units, period: periodAt(account.calendar, deps.clock.now()) };
+  const charge: Charge = chargeOf(account, periodAt(account.calendar, deps.clock.now()), units);
   const submission = submissionOf(id, received, transaction, charge);
   const { addedBytes } = received;
   // Before the gate: a limit that is full with the message itself must not refuse its retry.
   const first = await deps.inDoubt.recognise(submission, addedBytes);
   if (first !== undefined) return repeats(first, charge, deps);
   const reservation = await deps.gate.reserve(charge);
-  if (reservation.kind === "closed") return refusal({ reply: replies.accountClosed, reason: "account" });
-  if (reservation.kind === "over") return refusal(overLimit(reservation, units));
+  const barred = refusedBy(reservation, units);
+  if (barred !== undefined) return refusal(barred);
   const acceptance = await deps.accept(submission);
   const doubtful = { id, subaccountId, sizeBytes: received.sizeBytes - addedBytes, addedBytes };
   if (acceptance.kind === "accepted") return acceptedAs(name, doubtful, received, charge, deps);
@@ -189,8 +197,8 @@ async function decide(
   }
   await release(charge, deps);
   if (acceptance.kind === "failed") return refusal({ reply: replies.temporaryFailure });
-  if (acceptance.kind === "closed") return refusal({ reply: replies.accountClosed, reason: "account" });
-  return refusal(overLimit(acceptance, units));
+  const told = acceptance.kind === "rate" ? await deps.gate.rateReached(charge) : acceptance;
+  return refusal(refusedBy(told, units) ?? { reply: replies.temporaryFailure });
 }
 
 function faultRefusal({ about, reply }: ContentFault): Refusal {

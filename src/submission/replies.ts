@@ -58,10 +58,16 @@ function stateText({ state, publicMessage }: Inactive): string {
 export const accountClosed = make(550, "7.1", "Account may not send");
 export const credentialRevoked = make(550, "7.1", "These credentials have been revoked");
 
-export type Over = Readonly<{ account: "subaccount" | "master"; used: number; cap: number; resetsAt: Date }>;
+export type Over = Readonly<{
+  account: "subaccount" | "master";
+  used: number;
+  cap: number;
+  resetsAt: Date;
+  reserved?: true;
+}>;
 
 /** `units`: what the message needs; 0 at MAIL, when nobody knows it yet. A subaccount never sees its master's numbers. */
-export function overLimit({ account, used, cap, resetsAt }: Over, units: number): Reply {
+export function overLimit({ account, used, cap, resetsAt, reserved }: Over, units: number): Reply {
   const resets = isoSecond(resetsAt);
   const left = Math.max(0, cap - used);
   const full = left === 0 || units === 0;
@@ -71,10 +77,21 @@ export function overLimit({ account, used, cap, resetsAt }: Over, units: number)
       : `${units} recipients are more than this account may send now`;
     return make(550, "4.5", `${text} [QUOTA-MASTER]`);
   }
+  if (reserved) {
+    const why = `${used} of ${cap} used, the rest is reserved for transactional mail`;
+    const text = units > 1 ? `${units} recipients are more than is left` : "Monthly limit reached";
+    return make(550, "4.5", `${text}: ${why}, resets ${resets} [QUOTA-SUBACCOUNT]`);
+  }
   const text = full
     ? `Monthly limit reached: ${used} of ${cap} used, resets ${resets}`
     : `${units} recipients, but only ${left} of ${cap} left until ${resets}`;
   return make(550, "4.5", `${text} [QUOTA-SUBACCOUNT]`);
+}
+
+/** `seconds`: null where no time helps, since the message alone has more recipients than a limit allows. */
+export function rateReached(seconds: number | null, units: number): Reply {
+  if (seconds !== null) return make(451, "7.1", `Rate limit reached, retry in ${seconds} seconds`);
+  return make(550, "7.1", `${Math.max(units, 1)} recipients are more than the rate limit of this account allows`);
 }
 
 /** The form in which smtp-server takes a refusal. */

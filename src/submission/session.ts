@@ -12,7 +12,7 @@ import type { Reply } from "../mail/reply.ts";
 import { type Period, periodAt } from "../metering/period.ts";
 import type { RefusalReason } from "../metering/refusals.ts";
 import type { Clock } from "../platform/clock.ts";
-import type { Gate } from "../quota/gate.ts";
+import type { Charge, Gate, Reservation } from "../quota/gate.ts";
 import type { InDoubt } from "../spool/in-doubt.ts";
 import type { Recipient } from "../spool/message.ts";
 import * as replies from "./replies.ts";
@@ -104,19 +104,28 @@ export function readiness(session: Session): Reply | undefined {
 }
 
 async function somethingLeft(
-  { masterId, subaccountId }: SendingAccount,
+  account: SendingAccount,
   period: Period,
   deps: Pick<SessionDeps, "gate" | "inDoubt">,
 ): Promise<Refusal | undefined> {
-  const reservation = await deps.gate.reserve({ masterId, subaccountId, period, units: 0 });
-  if (reservation.kind === "closed") return { reply: replies.accountClosed, reason: "account" };
+  const reservation = await deps.gate.reserve(chargeOf(account, period, 0));
   // It may be about to repeat a message that its limit is full with. Any other is refused at the end of data.
-  if (reservation.kind === "over" && !deps.inDoubt.any(subaccountId)) return overLimit(reservation, 0);
-  return undefined;
+  const full = reservation.kind === "over" || reservation.kind === "rate";
+  return full && deps.inDoubt.any(account.subaccountId) ? undefined : refusedBy(reservation, 0);
 }
 
-export function overLimit(over: replies.Over, units: number): Refusal {
-  return { reply: replies.overLimit(over, units), reason: `quota-${over.account}` };
+export function chargeOf(account: SendingAccount, period: Period, units: number): Charge {
+  const { masterId, subaccountId, credentialId, guard } = account;
+  const charge = { masterId, subaccountId, period, units };
+  return guard === undefined ? charge : { ...charge, credentialId, guard };
+}
+
+/** What gate or door say of a message of so many units; 0 at MAIL. */
+export function refusedBy(said: Reservation, units: number): Refusal | undefined {
+  if (said.kind === "closed") return { reply: replies.accountClosed, reason: "account" };
+  if (said.kind === "over") return { reply: replies.overLimit(said, units), reason: `quota-${said.account}` };
+  if (said.kind === "rate") return { reply: replies.rateReached(said.retryAfterSeconds, units), reason: "rate" };
+  return undefined;
 }
 
 /** Adds a recipient to the transaction. One that is there already counts once; its parameters are replaced. */

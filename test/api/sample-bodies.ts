@@ -6,6 +6,7 @@ export const sampleBodies: Readonly<Record<string, Record<string, unknown>>> = {
   "POST /v1/subaccounts": { name: "New shop", monthly_limit: 5 },
   "PATCH /v1/subaccounts/{id}": { monthly_limit: 6 },
   "POST /v1/subaccounts/{id}/top_ups": { units: 5 },
+  "PATCH /v1/credentials/{id}": { name: "website" },
   "POST /v1/domains": { name: "new.example" },
   "POST /v1/subaccounts/{id}/domains": { name: "new.example" },
   "POST /v1/domains/{id}/grants": { all: true },

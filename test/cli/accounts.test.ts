@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { type EventId, newId, parseId } from "../../src/platform/ids.ts";
 import { house, houseWithAccounts } from "./house.ts";
 
 test("a reseller and its customer are made, limited, closed and reopened by commands", async () => {
@@ -145,4 +146,66 @@ test("a domain is claimed, looked for, granted and given up", async () => {
   expect((await run("domain", "grant", theirs.id, sub)).code).toBe(1);
   await json("domain", "remove", theirs.id);
   expect((await run("domain", "show", theirs.id)).err).toBe("postmeter: There is no such domain.\n");
+});
+
+test("limits of a short time and the reserve are set by commands, member by member", async () => {
+  const { json, run, subaccount, master } = await houseWithLimits();
+  expect(await json("quota", "rate", subaccount.id, "--minute", "60", "--day", "5000")).toMatchObject({
+    rate_limits: { minute: 60, day: 5000 },
+  });
+  expect(await json("quota", "rate", subaccount.id, "--minute", "none")).toMatchObject({ rate_limits: { day: 5000 } });
+  expect(await json("quota", "reserve", subaccount.id, "20")).toMatchObject({ reserve: 20 });
+  const { out } = await run("subaccount", "show", subaccount.id);
+  expect(out).toMatch(/short limits\s+5000 a day/);
+  expect(await json("quota", "reserve", subaccount.id, "none")).toMatchObject({ reserve: null });
+  const { id } = subaccount.credential;
+  expect(await json("quota", "rate", id, "--hour", "7")).toMatchObject({ rate_limits: { hour: 7 } });
+  expect(await json("credential", "change", id, "--transactional", "--name", "resets")).toMatchObject({
+    transactional: true,
+    name: "resets",
+  });
+  expect(await json("credential", "change", id, "--no-transactional")).toMatchObject({ transactional: false });
+  expect((await run("quota", "rate", master.id, "--hour", "7")).code).toBe(2);
+});
+
+async function houseWithLimits() {
+  const cli = await house();
+  const master = await cli.json(
+    "master",
+    "create",
+    "--name",
+    "Acme",
+    "--allowance",
+    "none",
+    "--email",
+    "ops@acme.example",
+  );
+  const subaccount = await cli.json("subaccount", "create", "--master", master.id, "--name", "Shop", "--limit", "100");
+  return { ...cli, master, subaccount };
+}
+
+test("refusals are listed by a command, by reason and time", async () => {
+  const { json, run, database, subaccount, master } = await houseWithLimits();
+  const minutes = ["2026-11-22T09:30:00Z", "2026-11-22T09:31:00Z"].map((at) => new Date(at));
+  for (const [i, minute] of minutes.entries()) {
+    await database.db
+      .insertInto("refusal")
+      .values({
+        subaccount_id: parseId("sub", subaccount.id)!,
+        master_id: parseId("mas", master.id)!,
+        minute,
+        reason: i === 0 ? "rate" : "size",
+        period_start: new Date("2026-11-01Z"),
+        messages: 4,
+        units: 5,
+        sample: JSON.stringify({ detail: "451 4.7.1 Rate limit reached, retry in 3 seconds" }),
+        id: newId<EventId>({ offsetMs: 0, now: () => minute }),
+      })
+      .execute();
+  }
+  expect((await json("refusal", "list")).data.map((one: { reason: string }) => one.reason)).toEqual(["size", "rate"]);
+  const { data } = await json("refusal", "list", "--reason", "rate", "--until", "2026-11-22T09:31:00Z");
+  expect(data).toMatchObject([{ subaccount_id: subaccount.id, master_id: master.id, messages: 4, units: 5 }]);
+  expect((await run("refusal", "list", "--since", "2026-11-22T09:31:30Z")).out).toContain("Nothing was refused.");
+  expect((await run("refusal", "list", "--reason", "weather")).code).toBe(2);
 });

@@ -9,7 +9,17 @@ import type { TestDatabase } from "../support/database.ts";
 import type { Account } from "../support/ledger.ts";
 import { submissionOf, utcMonths } from "../support/submission.ts";
 
-export const verdicts = ["accepted", "subaccount", "master", "closed", "after", "before", "voided"] as const;
+export const verdicts = [
+  "accepted",
+  "subaccount",
+  "master",
+  "closed",
+  "after",
+  "before",
+  "voided",
+  "rate",
+  "reserved",
+] as const;
 
 export type Knock = Readonly<{
   verdicts: (typeof verdicts)[number][];

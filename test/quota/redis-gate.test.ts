@@ -6,6 +6,7 @@ import { createGate } from "../../src/quota/create-gate.ts";
 import type { Gate, Standing } from "../../src/quota/gate.ts";
 import { createMemory } from "../../src/quota/memory.ts";
 import { createPostgresGate } from "../../src/quota/postgres-gate.ts";
+import { createRates } from "../../src/quota/rates.ts";
 import { createRedisGate } from "../../src/quota/redis-gate.ts";
 import { testDatabase } from "../support/database.ts";
 import type { Account } from "../support/ledger.ts";
@@ -26,9 +27,10 @@ const { gate } = world;
 function gateOver(changed: Partial<Scripts>): Gate {
   const memory = createMemory();
   const breaker = createBreaker({ probe: async () => {}, onOpen: () => {}, onClose: () => {} });
-  const without = createPostgresGate({ pool, memory, log: silentLog });
+  const rates = createRates({ pool, log: silentLog });
+  const without = createPostgresGate({ pool, memory, rates, log: silentLog });
   const mutant = createCounters(redis, 0, { ...scripts, ...changed });
-  return createRedisGate({ counters: mutant, breaker, without, pool, memory, metrics, log: silentLog });
+  return createRedisGate({ counters: mutant, breaker, without, rates, pool, memory, metrics, log: silentLog });
 }
 
 /** A script, changed by a text that must be there. */

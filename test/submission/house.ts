@@ -32,6 +32,7 @@ export type World = {
   locked: boolean;
   anchorDay: number;
   acceptance: Acceptance["kind"] | "throws" | undefined; // undefined: by limit and cap
+  retryAfterSeconds: number | null; // what the gate says of a full window
   gateOpen: boolean; // the gate lets all pass, as one that is behind does
   throws: Set<"authenticate" | "sending" | "senderAllowed" | "reserve" | "release" | "stage" | "refused">;
   hold: Promise<void> | undefined; // acceptance waits for it
@@ -79,6 +80,7 @@ export async function startHouse(options: HouseOptions = {}): Promise<House> {
     locked: false,
     anchorDay: 1,
     acceptance: undefined,
+    retryAfterSeconds: 30,
     gateOpen: false,
     throws: new Set(),
     hold: undefined,
@@ -178,6 +180,7 @@ function rooms(world: World, kept: Kept) {
         failing("release");
         kept.reservations.splice(kept.reservations.indexOf(charge), 1);
       },
+      rateReached: async () => ({ kind: "rate", retryAfterSeconds: world.retryAfterSeconds }) as const,
     },
     createStage: (id: MessageId) => {
       const parts: Buffer[] = [];
