@@ -1,6 +1,7 @@
 /** The members of a subaccount that can be given: one table for creating, changing and auditing. */
 import type { NotificationEmail, Subaccount } from "./account.ts";
 import * as rule from "./fields.ts";
+import { features } from "./plan-fields.ts";
 
 /** Undefined: not given. Null: none. */
 export type SubaccountDetails = {
@@ -16,6 +17,7 @@ export type SubaccountDetails = {
   language?: string | null | undefined;
   timeZone?: string | null | undefined;
   plan?: string | null | undefined;
+  features?: Readonly<Record<string, boolean>> | undefined;
   metadata?: Readonly<Record<string, unknown>> | null | undefined;
   notes?: string | null | undefined;
   publicMessage?: string | null | undefined;
@@ -39,6 +41,7 @@ export const subaccountFields = {
   language: { column: "language", rule: rule.orNull(rule.language) },
   timeZone: { column: "time_zone", rule: rule.orNull(rule.timeZone) },
   plan: { column: "plan", rule: rule.orNull(rule.line(100)) },
+  features: { column: "features", rule: features, json: true },
   metadata: { column: "metadata", rule: rule.orNull(rule.metadata), json: true },
   notes: { column: "notes", rule: rule.orNull(rule.text(10_000)) },
   publicMessage: { column: "public_message", rule: rule.orNull(rule.line(200)) },

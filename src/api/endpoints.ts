@@ -11,9 +11,12 @@ import { grantEndpoints } from "./grants.ts";
 import { keyEndpoints } from "./keys.ts";
 import { masterEndpoints } from "./masters.ts";
 import { messageEndpoints } from "./messages.ts";
+import { planSwitchEndpoints } from "./plan-switch.ts";
+import { planEndpoints } from "./plans.ts";
 import { queueEndpoints } from "./queue.ts";
 import { statementEndpoints } from "./statements.ts";
 import { subaccountEndpoints } from "./subaccounts.ts";
+import { templateEndpoints } from "./templates.ts";
 import { transitionEndpoints } from "./transitions.ts";
 import { usageEndpoints } from "./usage.ts";
 
@@ -22,6 +25,9 @@ const rooms = [
   accountEndpoints,
   subaccountEndpoints,
   transitionEndpoints,
+  planEndpoints,
+  planSwitchEndpoints,
+  templateEndpoints,
   domainEndpoints,
   grantEndpoints,
   credentialEndpoints,

@@ -24,6 +24,10 @@ export type TopUpId = Id<"top">;
 export type StatementId = Id<"stm">;
 export type CapturedId = Id<"cap">;
 export type EntryId = Id<"ent">;
+export type PlanId = Id<"plan">;
+export type TemplateId = Id<"tpl">;
+export type TransferId = Id<"tra">;
+export type ErasureId = Id<"era">;
 export type NodeId = number;
 
 export interface IdOf {
@@ -39,6 +43,10 @@ export interface IdOf {
   stm: StatementId;
   cap: CapturedId;
   ent: EntryId;
+  plan: PlanId;
+  tpl: TemplateId;
+  tra: TransferId;
+  era: ErasureId;
 }
 export type Prefix = keyof IdOf;
 

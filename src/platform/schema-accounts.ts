@@ -1,7 +1,8 @@
 /** Who may send, and who pays: the tables of 0001_accounts.sql. */
 import type { ColumnType, Generated } from "kysely";
-import type { AuditId, CredentialId, KeyId, MasterId, NodeId, SubaccountId } from "./ids.ts";
+import type { AuditId, CredentialId, KeyId, MasterId, NodeId, PlanId, SubaccountId } from "./ids.ts";
 import type { Json, JsonWithDefault, NotificationEmail } from "./schema-columns.ts";
+import type { Features } from "./schema-plans.ts";
 
 export type MasterTable = {
   id: MasterId;
@@ -48,6 +49,13 @@ export type SubaccountTable = {
   language: string | null;
   time_zone: string | null;
   plan: string | null;
+  plan_id: PlanId | null;
+  plan_version: number | null;
+  features: JsonWithDefault<Features>;
+  next_plan_id: PlanId | null;
+  next_plan_version: number | null;
+  next_monthly_limit: number | null;
+  next_plan_at: Date | null;
   metadata: JsonWithDefault<Record<string, unknown>>;
   notes: string | null;
   closed_at: Date | null;

@@ -22,6 +22,7 @@ import type {
   UsageTable,
 } from "./schema-metering.ts";
 import type { BrandTable } from "./schema-people.ts";
+import type { PlanTable, PlanVersionTable, TemplateTable } from "./schema-plans.ts";
 import type {
   BodyTable,
   CapturedTable,
@@ -36,6 +37,7 @@ import type {
 } from "./schema-spool.ts";
 
 export type { Json, NotificationEmail } from "./schema-columns.ts";
+export type { Features } from "./schema-plans.ts";
 
 export type Schema = {
   master: MasterTable;
@@ -67,4 +69,7 @@ export type Schema = {
   domain_grant: DomainGrantTable;
   captured: CapturedTable;
   brand: BrandTable;
+  plan: PlanTable;
+  plan_version: PlanVersionTable;
+  template: TemplateTable;
 };

@@ -111,7 +111,14 @@ function ask(name: string, endpoint: Endpoint, body: string): Promise<Answer> {
 
 function thingOf(path: string): string | undefined {
   const { things } = world.customer;
-  const kinds = { masters: things.mas, credentials: things.cred, queue: things.msg, domains: things.dom };
+  const kinds = {
+    masters: things.mas,
+    credentials: things.cred,
+    queue: things.msg,
+    domains: things.dom,
+    plans: things.plan,
+    templates: things.tpl,
+  };
   return kinds[path.split("/")[2] as keyof typeof kinds];
 }
 

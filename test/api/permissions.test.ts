@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { Endpoint } from "../../src/api/endpoint.ts";
 import { type Answer, OPERATOR_KEY, openDoor } from "./client.ts";
 import { sampleBodies } from "./sample-bodies.ts";
+import { isThing, pathOf } from "./strangers.ts";
 import { type Account, createWorld, type Things } from "./world.ts";
 
 const door = await openDoor();
@@ -19,27 +20,7 @@ const named = endpoints.map((endpoint): [string, Endpoint] => {
   const { method, path } = endpoint.definition;
   return [`${method.toUpperCase()} ${path}`, endpoint];
 });
-const withId = named.filter(([, { definition }]) => definition.path.includes("{"));
-
-/** What the `{...}` of a path stands for. */
-const kinds: readonly [start: string, kind: keyof Things][] = [
-  ["/v1/masters/", "mas"],
-  ["/v1/subaccounts/", "sub"],
-  ["/v1/credentials/", "cred"],
-  ["/v1/keys/", "key"],
-  ["/v1/domains/", "dom"],
-  ["/v1/messages/", "msg"],
-  ["/v1/queue/", "msg"],
-  ["/v1/captured/", "cap"],
-  ["/v1/statements/", "stm"],
-];
-
-function pathOf({ definition }: Endpoint, things: Things): string {
-  const kind = kinds.find(([start]) => definition.path.startsWith(start))?.[1];
-  if (kind === undefined && definition.path.includes("{")) throw new Error(`what is the id of ${definition.path}?`);
-  const path = definition.path.replace("{subaccount_id}", things.sub);
-  return path.replace(/\{\w+\}/, kind === undefined ? "" : things[kind]);
-}
+const withId = named.filter(([, endpoint]) => isThing(endpoint));
 
 function ask(name: string, endpoint: Endpoint, things: Things, key?: string, account?: string): Promise<Answer> {
   const body = sampleBodies[name];

@@ -9,5 +9,10 @@ export const sampleBodies: Readonly<Record<string, Record<string, unknown>>> = {
   "POST /v1/domains": { name: "new.example" },
   "POST /v1/subaccounts/{id}/domains": { name: "new.example" },
   "POST /v1/domains/{id}/grants": { all: true },
+  "POST /v1/plans": { name: "New plan", monthly_limit: 5 },
+  "PATCH /v1/plans/{id}": { monthly_limit: 6 },
+  "POST /v1/templates": { name: "New template" },
+  "PATCH /v1/templates/{id}": { name: "Renamed template" },
+  "POST /v1/subaccounts/{id}/plan": { plan: "OURS plan", when: "now" },
   "POST /v1/keys": { name: "new key", scopes: ["read"] },
 };

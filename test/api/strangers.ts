@@ -17,7 +17,11 @@ const kinds: readonly [start: string, kind: keyof Things][] = [
   ["/v1/queue/", "msg"],
   ["/v1/captured/", "cap"],
   ["/v1/statements/", "stm"],
+  ["/v1/plans/", "plan"],
+  ["/v1/templates/", "tpl"],
 ];
+
+export const isThing = ({ definition: { path } }: Endpoint): boolean => path.includes("{");
 
 export function pathOf({ definition }: Endpoint, things: Things): string {
   const kind = kinds.find(([start]) => definition.path.startsWith(start))?.[1];

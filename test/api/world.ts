@@ -17,6 +17,8 @@ export type Things = Readonly<{
   msg: string;
   cap: string;
   stm: string;
+  plan: string;
+  tpl: string;
 }>;
 
 export type Account = Readonly<{ key: string; things: Things; marks: readonly string[] }>;
@@ -45,7 +47,7 @@ export async function createWorld(door: Door): Promise<World> {
   };
 }
 
-type Made = Readonly<{ id: string; key: string; keyId: string; mark: string; stm: string }>;
+type Made = Readonly<{ id: string; key: string; keyId: string; mark: string; stm: string; plan: string; tpl: string }>;
 
 function own(made: Made, customer: Account): Account {
   return { key: made.key, things: { ...customer.things, key: made.keyId }, marks: [made.mark, ...customer.marks] };
@@ -55,8 +57,14 @@ async function createMaster(door: Door, mark: string): Promise<Made> {
   const body = { name: `${mark} Hosting`, allowance: 1_000_000, notification_emails: [`ops@${mark}.example`] };
   const { body: made } = await door.call("POST", "/v1/masters", { key: OPERATOR_KEY, body });
   const stm = await closeStatement(door, made.id);
-  return { id: made.id, key: made.api_key.key, keyId: made.api_key.id, mark, stm };
+  const { key } = made.api_key;
+  const plan = await door.call("POST", "/v1/plans", { key, body: { name: `${mark} plan`, monthly_limit: 10 } });
+  const tpl = await door.call("POST", "/v1/templates", { key, body: { name: `${mark} template` } });
+  return { id: made.id, key, keyId: made.api_key.id, mark, stm, plan: plan.body.id, tpl: tpl.body.id };
 }
+
+/** What all its customers have in common. */
+const mastersThings = ["mas", "stm", "plan", "tpl"];
 
 async function createCustomer(door: Door, master: Made, mark: string): Promise<Account> {
   const { key } = master;
@@ -89,8 +97,10 @@ async function createCustomer(door: Door, master: Made, mark: string): Promise<A
     msg,
     cap,
     stm: master.stm,
+    plan: master.plan,
+    tpl: master.tpl,
   };
-  const ids = Object.entries(things).flatMap(([kind, id]) => (kind === "mas" || kind === "stm" ? [] : [id]));
+  const ids = Object.entries(things).flatMap(([kind, id]) => (mastersThings.includes(kind) ? [] : [id]));
   return { key: ownKey.key, things, marks: [mark, mark.toLowerCase(), made.credential.username, ...ids] };
 }
 

@@ -132,6 +132,8 @@ export function viewOf(world: World, account: Master | Customer): Account {
     msg: ids[0] ?? none("msg"),
     cap: none("cap"),
     stm: none("stm"),
+    plan: none("plan"),
+    tpl: none("tpl"),
   };
   const asMaster = account.kind === "master" ? [account.id, account.mark, account.keyId] : [];
   return { key: account.key, things, marks: [...marks, ...domains, ...ids, ...asMaster] };
