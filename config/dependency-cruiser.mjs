@@ -19,6 +19,7 @@ export const rooms = [
   "branding",
   "letters",
   "people",
+  "lifecycle",
   "alerts",
 ];
 export const doors = ["submission", "api", "cli"];

@@ -6,6 +6,7 @@ import { purgeCaptured } from "./delivery/captured.ts";
 import { createTxtLookup } from "./domains/lookup.ts";
 import { recheckDomains } from "./domains/recheck.ts";
 import type { House } from "./house.ts";
+import { tellExpiring } from "./lifecycle/expiring.ts";
 import { closeDue } from "./metering/close.ts";
 import { forgetRefusals } from "./metering/forget-refusals.ts";
 import { sumDays } from "./metering/sum-days.ts";
@@ -20,6 +21,7 @@ const crontab = `
 * * * * * reconcile ?max=1
 * * * * * statements ?max=1
 * * * * * next_plans ?max=1
+*/15 * * * * expiring ?max=1
 */10 * * * * purge ?max=1&queue=purge
 17 * * * * partitions
 */15 * * * * sum_days ?max=1&queue=sum_days
@@ -35,6 +37,7 @@ export function startHousekeeping(house: House, publicUrl: string): Promise<Asyn
     sync_usage: (payload) => syncUsage(db, payload),
     reconcile: async () => void (await reconcile({ database, gate, metrics, log })),
     statements: async () => void (await closeDue(db, { clock, log })),
+    expiring: async () => void (await tellExpiring(db, { clock, config: { ...config, publicUrl } })),
     next_plans: async () => void (await takeNextPlans(db, clock)),
     partitions: async () => void (await ensurePartitions(db)),
     async sum_days() {

@@ -109,6 +109,7 @@ describe("tables", () => {
     plan: ["accounts"],
     plan_version: ["accounts"],
     template: ["accounts"],
+    expiry_notice: ["lifecycle"],
     lockout: ["accounts"],
     usage: [],
     usage_entry: ["metering", "spool"],

@@ -14,6 +14,7 @@ import { messageEndpoints } from "./messages.ts";
 import { planSwitchEndpoints } from "./plan-switch.ts";
 import { planEndpoints } from "./plans.ts";
 import { queueEndpoints } from "./queue.ts";
+import { renewEndpoints } from "./renew.ts";
 import { statementEndpoints } from "./statements.ts";
 import { subaccountEndpoints } from "./subaccounts.ts";
 import { templateEndpoints } from "./templates.ts";
@@ -25,6 +26,7 @@ const rooms = [
   accountEndpoints,
   subaccountEndpoints,
   transitionEndpoints,
+  renewEndpoints,
   planEndpoints,
   planSwitchEndpoints,
   templateEndpoints,

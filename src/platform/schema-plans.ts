@@ -1,6 +1,6 @@
 /** Plans, templates and what becomes of accounts: the tables of 0030_plans.sql and of the migrations after it. */
 import type { Generated } from "kysely";
-import type { MasterId, PlanId, TemplateId } from "./ids.ts";
+import type { MasterId, PlanId, SubaccountId, TemplateId } from "./ids.ts";
 import type { Json } from "./schema-columns.ts";
 
 /** Names of features, on or off. */
@@ -38,3 +38,5 @@ export type TemplateTable = {
   updated_at: Date;
   version: Generated<number>;
 };
+
+export type ExpiryNoticeTable = { subaccount_id: SubaccountId; expires_at: Date; days: number; told_at: Date };
