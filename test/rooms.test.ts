@@ -110,6 +110,7 @@ describe("tables", () => {
     plan_version: ["accounts"],
     template: ["accounts"],
     expiry_notice: ["lifecycle"],
+    transfer: ["lifecycle"],
     lockout: ["accounts"],
     usage: [],
     usage_entry: ["metering", "spool"],

@@ -76,6 +76,8 @@ export type Subaccount = Readonly<{
   metadata: Readonly<Record<string, unknown>>;
   notes: string | null;
   closedAt: Date | null;
+  /** It has left its master, and is never opened again. */
+  movedTo: SubaccountId | null;
   createdAt: Date;
   updatedAt: Date;
   version: number;

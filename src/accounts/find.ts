@@ -196,6 +196,7 @@ export function subaccountOf(row: SubaccountRow, now: Date): Subaccount {
     metadata: row.metadata,
     notes: row.notes,
     closedAt: row.closed_at,
+    movedTo: row.moved_to,
     createdAt: row.created_at,
     updatedAt: row.updated_at,
     version: row.version,

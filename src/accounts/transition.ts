@@ -89,6 +89,7 @@ function changeOf(account: Subaccount, action: Action, options: TransitionOption
   if (account.own && (action === "close" || action === "archive")) {
     throw new Fault("conflict", "The master's own subaccount can't be closed.");
   }
+  if (account.movedTo !== null && action !== "archive") throw new Fault("conflict", "The account has moved away.");
   const { ownState } = account;
   const move = subaccountMoves[action][ownState];
   if (move === undefined) throw illegal(action, ownState);

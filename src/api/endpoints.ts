@@ -18,6 +18,7 @@ import { renewEndpoints } from "./renew.ts";
 import { statementEndpoints } from "./statements.ts";
 import { subaccountEndpoints } from "./subaccounts.ts";
 import { templateEndpoints } from "./templates.ts";
+import { transferEndpoints } from "./transfers.ts";
 import { transitionEndpoints } from "./transitions.ts";
 import { usageEndpoints } from "./usage.ts";
 
@@ -30,6 +31,7 @@ const rooms = [
   planEndpoints,
   planSwitchEndpoints,
   templateEndpoints,
+  transferEndpoints,
   domainEndpoints,
   grantEndpoints,
   credentialEndpoints,

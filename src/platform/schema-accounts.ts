@@ -56,6 +56,8 @@ export type SubaccountTable = {
   next_plan_version: number | null;
   next_monthly_limit: number | null;
   next_plan_at: Date | null;
+  moved_to: SubaccountId | null;
+  moved_from: SubaccountId | null;
   metadata: JsonWithDefault<Record<string, unknown>>;
   notes: string | null;
   closed_at: Date | null;

@@ -1,6 +1,6 @@
 /** Plans, templates and what becomes of accounts: the tables of 0030_plans.sql and of the migrations after it. */
 import type { Generated } from "kysely";
-import type { MasterId, PlanId, SubaccountId, TemplateId } from "./ids.ts";
+import type { MasterId, PlanId, SubaccountId, TemplateId, TransferId } from "./ids.ts";
 import type { Json } from "./schema-columns.ts";
 
 /** Names of features, on or off. */
@@ -40,3 +40,18 @@ export type TemplateTable = {
 };
 
 export type ExpiryNoticeTable = { subaccount_id: SubaccountId; expires_at: Date; days: number; told_at: Date };
+
+export type TransferTable = {
+  id: TransferId;
+  kind: "move" | "standalone" | "renewal";
+  subaccount_id: SubaccountId;
+  from_master_id: MasterId;
+  to_master_id: MasterId | null;
+  state: "offered" | "accepted" | "done" | "withdrawn" | "declined" | "expired";
+  offered_by: "master" | "subaccount";
+  token_hash: Buffer | null;
+  moved_to: SubaccountId | null;
+  created_at: Date;
+  expires_at: Date;
+  settled_at: Date | null;
+};

@@ -22,7 +22,7 @@ import type {
   UsageTable,
 } from "./schema-metering.ts";
 import type { BrandTable } from "./schema-people.ts";
-import type { ExpiryNoticeTable, PlanTable, PlanVersionTable, TemplateTable } from "./schema-plans.ts";
+import type { ExpiryNoticeTable, PlanTable, PlanVersionTable, TemplateTable, TransferTable } from "./schema-plans.ts";
 import type {
   BodyTable,
   CapturedTable,
@@ -73,4 +73,5 @@ export type Schema = {
   plan_version: PlanVersionTable;
   template: TemplateTable;
   expiry_notice: ExpiryNoticeTable;
+  transfer: TransferTable;
 };

@@ -118,6 +118,7 @@ function thingOf(path: string): string | undefined {
     domains: things.dom,
     plans: things.plan,
     templates: things.tpl,
+    transfers: things.tra,
   };
   return kinds[path.split("/")[2] as keyof typeof kinds];
 }

@@ -14,5 +14,7 @@ export const sampleBodies: Readonly<Record<string, Record<string, unknown>>> = {
   "POST /v1/templates": { name: "New template" },
   "PATCH /v1/templates/{id}": { name: "Renamed template" },
   "POST /v1/subaccounts/{id}/plan": { plan: "OURS plan", when: "now" },
+  "POST /v1/transfers": { subaccount_id: "sub_01kb2m5xj7e1fr0x4m4f6a0z3q", standalone: true },
+  "POST /v1/transfers/{id}/approve": { allowance: 10 },
   "POST /v1/keys": { name: "new key", scopes: ["read"] },
 };

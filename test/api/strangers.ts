@@ -19,6 +19,7 @@ const kinds: readonly [start: string, kind: keyof Things][] = [
   ["/v1/statements/", "stm"],
   ["/v1/plans/", "plan"],
   ["/v1/templates/", "tpl"],
+  ["/v1/transfers/", "tra"],
 ];
 
 export const isThing = ({ definition: { path } }: Endpoint): boolean => path.includes("{");

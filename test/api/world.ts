@@ -19,6 +19,7 @@ export type Things = Readonly<{
   stm: string;
   plan: string;
   tpl: string;
+  tra: string;
 }>;
 
 export type Account = Readonly<{ key: string; things: Things; marks: readonly string[] }>;
@@ -88,7 +89,10 @@ async function createCustomer(door: Door, master: Made, mark: string): Promise<A
     key,
     body: { name: `${mark}.example` },
   });
+  const offer = { subaccount_id: made.id, standalone: true };
+  const { body: transfer } = await door.call("POST", "/v1/transfers", { key, body: offer });
   const things = {
+    tra: transfer.id,
     dom: domain.id,
     mas: master.id,
     sub: made.id,

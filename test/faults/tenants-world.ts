@@ -134,6 +134,7 @@ export function viewOf(world: World, account: Master | Customer): Account {
     stm: none("stm"),
     plan: none("plan"),
     tpl: none("tpl"),
+    tra: none("tra"),
   };
   const asMaster = account.kind === "master" ? [account.id, account.mark, account.keyId] : [];
   return { key: account.key, things, marks: [...marks, ...domains, ...ids, ...asMaster] };
