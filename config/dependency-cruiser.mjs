@@ -21,6 +21,7 @@ export const rooms = [
   "letters",
   "reviews",
   "people",
+  "lifecycle",
   "alerts",
 ];
 export const doors = ["submission", "api", "portal", "cli"];

@@ -1,5 +1,6 @@
 /** The background jobs of a node: what runs when, and which room's function it calls. */
 import { syncUsage } from "./accounts/sync-usage.ts";
+import { takeNextPlans } from "./accounts/take-next-plan.ts";
 import { notifyAlert } from "./alerts/notify.ts";
 import { forgetRuns, reviveRuns } from "./bulk/forget.ts";
 import { runJob } from "./bulk/run.ts";
@@ -7,6 +8,7 @@ import { purgeCaptured } from "./delivery/captured.ts";
 import { createTxtLookup } from "./domains/lookup.ts";
 import { recheckDomains } from "./domains/recheck.ts";
 import type { House } from "./house.ts";
+import { tellExpiring } from "./lifecycle/expiring.ts";
 import { closeDue } from "./metering/close.ts";
 import { forgetRefusals } from "./metering/forget-refusals.ts";
 import { sumDays } from "./metering/sum-days.ts";
@@ -26,6 +28,8 @@ import { expireHeld, purge } from "./spool/purge.ts";
 const crontab = `
 * * * * * reconcile ?max=1
 * * * * * statements ?max=1
+* * * * * next_plans ?max=1
+*/15 * * * * expiring ?max=1
 */10 * * * * purge ?max=1&queue=purge
 17 * * * * partitions
 */15 * * * * sum_days ?max=1&queue=sum_days
@@ -46,6 +50,8 @@ export function startHousekeeping(house: House, publicUrl: string): Promise<Asyn
     sync_usage: (payload) => syncUsage(db, payload),
     reconcile: async () => void (await reconcile({ database, gate, metrics, log })),
     statements: async () => void (await closeDue(db, { clock, log })),
+    expiring: async () => void (await tellExpiring(db, { clock, config: { ...config, publicUrl } })),
+    next_plans: async () => void (await takeNextPlans(db, clock)),
     partitions: async () => void (await ensurePartitions(db)),
     async sum_days() {
       for (const summed of await sumDays(db)) log.info({ event: "ledger.day_summed", ...summed });

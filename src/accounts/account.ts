@@ -73,6 +73,12 @@ export type Subaccount = Readonly<{
   /** How times are shown to it; periods follow the master's calendar. */
   timeZone: string | null;
   plan: string | null;
+  /** Of the plan; null: `plan` is a label, and no plan of the master stands behind it. */
+  planVersion: number | null;
+  /** Takes over at that instant, the start of a period. */
+  nextPlan: Readonly<{ name: string; version: number; monthlyLimit: number | null; at: Date }> | null;
+  /** Flags, from its plan or its own. */
+  features: Readonly<Record<string, boolean>>;
   metadata: Readonly<Record<string, unknown>>;
   notes: string | null;
   /** When its owner accepted the master's terms. */
@@ -84,6 +90,8 @@ export type Subaccount = Readonly<{
   rateLimits: RateLimits | null;
   /** Units of the limit that are kept for transactional credentials. */
   reserve: number | null;
+  /** It has left its master, and is never opened again. */
+  movedTo: SubaccountId | null;
   createdAt: Date;
   updatedAt: Date;
   version: number;

@@ -12,7 +12,8 @@ import { flagActions, moveOf, stateActions } from "./states.ts";
 export const rowActions = ["change", "top_up", ...stateActions, ...flagActions] as const;
 export type RowAction = (typeof rowActions)[number];
 
-export type ActionFacts = Pick<Subaccount, "own" | "ownState" | "suspendedAt" | "monthlyLimit">;
+export type ActionFacts = Pick<Subaccount, "own" | "ownState" | "suspendedAt" | "monthlyLimit"> &
+  Readonly<{ movedTo?: unknown }>;
 
 /** In the order of `rowActions`. */
 export function actionsOf(subaccount: ActionFacts, principal: Principal): RowAction[] {

@@ -97,14 +97,17 @@ export async function requireAllAllocated(trx: Db, master: Master, clock: Clock)
   throw new Fault("conflict", detail, [{ pointer, detail }]);
 }
 
-/** Closed and archived subaccounts, and the master's own, count what they have used in the running period. */
+/**
+ * Closed and archived subaccounts, and the master's own, count what they have used in the running period. A plan that is to take
+ * over has its room already.
+ */
 async function allocated(trx: Db, master: Master, except: SubaccountId | null, clock: Clock): Promise<number> {
   const { start } = periodAt(master.calendar, clock.now());
   const onlyUsed: RawBuilder<boolean> = sql`s.state in ('closed', 'archived') or s.id = ${master.ownSubaccountId}`;
   const { rows } = await sql<{ units: number }>`
     select coalesce(sum(case when ${onlyUsed} then coalesce(u.used, 0)
-                             when u.account_id is not null then greatest(s.monthly_limit + u.top_up, u.used)
-                             else s.monthly_limit + coalesce((select sum(t.units) from top_up t
+                             when u.account_id is not null then greatest(greatest(s.monthly_limit, s.next_monthly_limit) + u.top_up, u.used)
+                             else greatest(s.monthly_limit, s.next_monthly_limit) + coalesce((select sum(t.units) from top_up t
                                     where t.subaccount_id = s.id and t.period_start = ${start}), 0) end), 0)::bigint as units
       from subaccount s left join usage u on u.account_id = s.id and u.period_start = ${start} and u.master_id = s.master_id
      where s.master_id = ${master.id} and (${except}::uuid is null or s.id <> ${except})`.execute(trx);

@@ -17,6 +17,7 @@ import { changedMembers, checkFields, columnsOf, requireOnly } from "./fields.ts
 import { findSubaccount, type SubaccountRef } from "./find.ts";
 import { mergePatch } from "./merge-patch.ts";
 import { requireChange } from "./permit.ts";
+import { findPlanNamed, limitUnder, type Plan, planColumns } from "./plan.ts";
 import type { Principal } from "./principal.ts";
 import { mergeRateLimits } from "./rate-limits.ts";
 import { requireFreeExternalId, requireFreeSlug } from "./slug.ts";
@@ -42,10 +43,13 @@ export async function changeSubaccount(
   checkFields(subaccountFields, patch);
   return inTransaction(db, async (trx) => {
     const seen = await findSubaccount(trx, principal, ref, clock);
-    const master = patch.monthlyLimit === undefined ? null : await lockAllowance(trx, principal, seen.masterId, clock);
+    const limited = patch.monthlyLimit !== undefined || patch.plan !== undefined;
+    const master = limited ? await lockAllowance(trx, principal, seen.masterId, clock) : null;
     const before = await findSubaccount(trx, principal, seen.id, clock, "change");
     requireVersion(before, options.version);
-    const changed = changedMembers<SubaccountDetails>(subaccountFields, before, merged(before, patch));
+    const plan = await planFor(trx, before, patch);
+    const members = { ...merged(before, patch), ...membersUnder(plan, patch) };
+    const changed = changedMembers<SubaccountDetails>(subaccountFields, before, members);
     if (Object.keys(changed).length === 0) return before;
     if (master !== null && changed.monthlyLimit !== undefined) {
       await requireNewLimit(trx, master, before, changed.monthlyLimit, clock);
@@ -56,6 +60,7 @@ export async function changeSubaccount(
       .updateTable("subaccount")
       .set((eb) => ({
         ...columnsOf(subaccountFields, changed),
+        ...(changed.plan === undefined ? {} : planColumns(plan)),
         updated_at: clock.now(),
         version: eb("version", "+", 1),
       }))
@@ -78,6 +83,17 @@ function merged(before: Subaccount, given: SubaccountPatch): SubaccountPatch {
   >;
   checkFields(subaccountFields, { metadata });
   return { ...patch, metadata };
+}
+
+/** Behind another name of a plan; undefined where there is none, and where the plan stays. */
+async function planFor(trx: Db, before: Subaccount, { plan }: SubaccountPatch): Promise<Plan | undefined> {
+  return plan == null || plan === before.plan ? undefined : findPlanNamed(trx, before.masterId, plan);
+}
+
+/** What comes with a plan and is not given apart. */
+function membersUnder(plan: Plan | undefined, { monthlyLimit, features }: SubaccountPatch): SubaccountPatch {
+  if (plan === undefined) return {};
+  return { monthlyLimit: limitUnder(plan, monthlyLimit), features: features ?? plan.terms.features };
 }
 
 /** A lower limit always finds room; a closed account takes none until it is reopened. */

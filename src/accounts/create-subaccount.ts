@@ -3,7 +3,7 @@ import { record } from "../audit/record.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Db } from "../platform/database.ts";
 import { Fault, invalid } from "../platform/errors.ts";
-import { formatId, type MasterId, newId, type SubaccountId } from "../platform/ids.ts";
+import { formatId, type MasterId, newId, type SubaccountId, type TemplateId } from "../platform/ids.ts";
 import type { Keyring } from "../platform/secrets.ts";
 import { inTransaction } from "../platform/transaction.ts";
 import type { Subaccount } from "./account.ts";
@@ -12,18 +12,22 @@ import { insertCredential, type NewCredential } from "./credentials.ts";
 import { checkFields, columnsOf } from "./fields.ts";
 import { findSubaccount } from "./find.ts";
 import { requireMasterChange } from "./permit.ts";
+import { findPlanNamed, limitUnder, planColumns } from "./plan.ts";
 import type { Principal } from "./principal.ts";
 import { mergeRateLimits } from "./rate-limits.ts";
 import { insertWithSlug } from "./slug.ts";
 import { type SubaccountDetails, subaccountFields, subaccountMembers } from "./subaccount-fields.ts";
+import { settingsOf } from "./templates.ts";
 
 export type SubaccountInput = SubaccountDetails &
   Readonly<{
     name: string;
-    /** Units per period; 0: may not send, null: bounded by the master only. */
-    monthlyLimit: number | null;
+    /** Units per period; 0: may not send, null: bounded by the master only. May be left out where a plan has one. */
+    monthlyLimit?: number | null | undefined;
     /** `handover` (default): the first credential is in the answer. `invite`: pending, without one, until it is enabled. */
     onboarding?: "handover" | "invite" | undefined;
+    /** Gives what is not given here. */
+    template?: TemplateId | undefined;
     /** The operator's choice; a master's are its own. */
     masterId?: MasterId | undefined;
   }>;
@@ -43,15 +47,23 @@ export async function createSubaccount(
   return inTransaction(db, async (trx) => {
     const master = await lockAllowance(trx, principal, input.masterId, clock);
     if (master.ownState === "closed") throw new Fault("conflict", "The master account is closed.");
-    await requireLimit(trx, master, input.monthlyLimit, null, clock);
+    const template = input.template === undefined ? {} : await settingsOf(trx, master.id, input.template);
+    const given = { ...template, ...withoutUndefined(input) };
+    const plan = given.plan == null ? undefined : await findPlanNamed(trx, master.id, given.plan);
+    const monthlyLimit = limitUnder(plan, given.monthlyLimit);
+    const features = given.features ?? plan?.terms.features;
+    await requireLimit(trx, master, monthlyLimit, null, clock);
     const id = newId<SubaccountId>(clock);
     const now = clock.now();
     await insertWithSlug(trx, {
       ...columnsOf(subaccountFields, {
-        ...input,
-        metadata: input.metadata ?? undefined,
-        rateLimits: rateLimitsOf(input),
+        ...given,
+        monthlyLimit,
+        features,
+        metadata: given.metadata ?? undefined,
+        rateLimits: mergeRateLimits(null, given.rateLimits ?? null),
       }),
+      ...planColumns(plan),
       id,
       master_id: master.id,
       name: input.name,
@@ -79,4 +91,7 @@ export async function createSubaccount(
   });
 }
 
-const rateLimitsOf = ({ rateLimits }: SubaccountInput) => mergeRateLimits(null, rateLimits ?? null);
+/** What is not given must not hide what the template gives. */
+function withoutUndefined(input: SubaccountInput): SubaccountInput {
+  return Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined)) as SubaccountInput;
+}

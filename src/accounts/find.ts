@@ -12,8 +12,10 @@ import type { Schema } from "../platform/schema.ts";
 import type { Master, Subaccount } from "./account.ts";
 import { type CalendarColumns, calendarOf } from "./calendar.ts";
 import { contactPolicyOf } from "./contact-policy.ts";
+import { nextPlanName } from "./plan.ts";
 import { type Principal, reachOf } from "./principal.ts";
 import { type MasterState, type StateFacts, shownState } from "./states.ts";
+import { takeNextPlan } from "./take-next-plan.ts";
 
 /** Sets these advisory locks apart from others. */
 const MASTER_LOCKS = 7221;
@@ -75,6 +77,9 @@ export async function findSubaccount(
   if (row !== undefined && purpose !== "read") {
     await lockMaster(db, row.master_id, "keep");
     row = await (purpose === "change" ? query.forNoKeyUpdate("s") : query.forShare("s")).executeTakeFirst();
+    // A plan that was to take over by now is there before anything else is changed.
+    const due = purpose === "change" && row !== undefined && row.next_plan_at !== null;
+    if (due && (await takeNextPlan(db, row!.id, clock))) row = await query.executeTakeFirst();
   }
   if (row === undefined) throw notFound("subaccount");
   return subaccountOf(row, clock.now());
@@ -101,6 +106,7 @@ export function selectSubaccounts(db: Db) {
     .select(["m.anchor_day", "m.next_anchor_day", "m.next_time_zone", "m.calendar_changes_at"])
     .select("m.time_zone as master_time_zone")
     .select(["m.state as master_state", "m.suspended_at as master_suspended_at", "m.expires_at as master_expires_at"])
+    .select(nextPlanName.as("next_plan"))
     .select(sql<boolean>`m.own_subaccount_id = s.id`.as("own"));
 }
 
@@ -113,6 +119,7 @@ export type SubaccountRow = Selectable<Schema["subaccount"]> &
   Omit<CalendarColumns, "time_zone"> &
   Readonly<{
     own: boolean;
+    next_plan: string | null;
     master_time_zone: string;
     master_state: "active" | "closed";
     master_suspended_at: Date | null;
@@ -156,6 +163,12 @@ export function statesOf(row: SubaccountRow): StateFacts[] {
   ];
 }
 
+function nextPlanOf(row: SubaccountRow): Subaccount["nextPlan"] {
+  const { next_plan: name, next_plan_version: version, next_plan_at: at } = row;
+  if (name === null || version === null || at === null) return null;
+  return { name, version, monthlyLimit: row.next_monthly_limit, at };
+}
+
 /** For rows that were read under the principal's reach. */
 export function subaccountOf(row: SubaccountRow, now: Date): Subaccount {
   const subaccount: Unproven<Subaccount> = {
@@ -181,6 +194,9 @@ export function subaccountOf(row: SubaccountRow, now: Date): Subaccount {
     enforce2fa: row.enforce_2fa,
     timeZone: row.time_zone,
     plan: row.plan,
+    planVersion: row.plan_version,
+    nextPlan: nextPlanOf(row),
+    features: row.features,
     metadata: row.metadata,
     notes: row.notes,
     acceptedTermsAt: row.accepted_terms_at,
@@ -188,6 +204,7 @@ export function subaccountOf(row: SubaccountRow, now: Date): Subaccount {
     closedAt: row.closed_at,
     rateLimits: row.rate_limits,
     reserve: row.reserve,
+    movedTo: row.moved_to,
     createdAt: row.created_at,
     updatedAt: row.updated_at,
     version: row.version,

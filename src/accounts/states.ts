@@ -34,7 +34,11 @@ export const subaccountMoves: Readonly<Record<StateAction, Partial<Record<OwnSta
 };
 
 /** Undefined: not from this state, and never for the master's own sending, which can't be closed. */
-export function moveOf(account: Readonly<{ own: boolean; ownState: OwnState }>, action: StateAction): Move | undefined {
+export function moveOf(
+  account: Readonly<{ own: boolean; ownState: OwnState; movedTo?: unknown }>,
+  action: StateAction,
+): Move | undefined {
+  if (account.movedTo != null && action !== "archive") return undefined;
   if (account.own && (action === "close" || action === "archive")) return undefined;
   return subaccountMoves[action][account.ownState];
 }

@@ -1,6 +1,7 @@
 /** The members of a subaccount that can be given: one table for creating, changing and auditing. */
 import type { NotificationEmail, Subaccount } from "./account.ts";
 import * as rule from "./fields.ts";
+import { features } from "./plan-fields.ts";
 import type { RateLimitsPatch } from "./rate-limits.ts";
 
 /** Undefined: not given. Null: none. */
@@ -18,6 +19,7 @@ export type SubaccountDetails = {
   enforce2fa?: boolean | undefined;
   timeZone?: string | null | undefined;
   plan?: string | null | undefined;
+  features?: Readonly<Record<string, boolean>> | undefined;
   metadata?: Readonly<Record<string, unknown>> | null | undefined;
   notes?: string | null | undefined;
   publicMessage?: string | null | undefined;
@@ -46,6 +48,7 @@ export const subaccountFields = {
   enforce2fa: { column: "enforce_2fa", rule: rule.flag },
   timeZone: { column: "time_zone", rule: rule.orNull(rule.timeZone) },
   plan: { column: "plan", rule: rule.orNull(rule.line(100)) },
+  features: { column: "features", rule: features, json: true },
   metadata: { column: "metadata", rule: rule.orNull(rule.metadata), json: true },
   notes: { column: "notes", rule: rule.orNull(rule.text(10_000)) },
   acceptedTermsAt: { column: "accepted_terms_at", rule: rule.orNull(rule.instant) },

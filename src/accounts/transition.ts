@@ -98,6 +98,7 @@ export async function activatePending(trx: Db, id: SubaccountId, owner: Principa
 function changeOf(account: Subaccount, action: Action, options: TransitionOptions, now: Date): StateColumns | "none" {
   if (action === "suspend") return account.suspendedAt === null ? { suspended_at: now } : "none";
   if (action === "resume") return account.suspendedAt === null ? "none" : { suspended_at: null };
+  if (account.movedTo !== null && action !== "archive") throw new Fault("conflict", "The account has moved away.");
   const { ownState } = account;
   const move = moveOf(account, action);
   if (move === undefined) throw illegal(action, account);

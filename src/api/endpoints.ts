@@ -16,12 +16,17 @@ import { meEndpoints } from "./me.ts";
 import { memberEndpoints } from "./members.ts";
 import { messageEndpoints } from "./messages.ts";
 import { ownerEndpoints } from "./owner.ts";
+import { planSwitchEndpoints } from "./plan-switch.ts";
+import { planEndpoints } from "./plans.ts";
 import { queueEndpoints } from "./queue.ts";
 import { refusalEndpoints } from "./refusals.ts";
+import { renewEndpoints } from "./renew.ts";
 import { reviewEndpoints } from "./reviews.ts";
 import { slugEndpoints } from "./slugs.ts";
 import { statementEndpoints } from "./statements.ts";
 import { subaccountEndpoints } from "./subaccounts.ts";
+import { templateEndpoints } from "./templates.ts";
+import { transferEndpoints } from "./transfers.ts";
 import { transitionEndpoints } from "./transitions.ts";
 import { usageEndpoints } from "./usage.ts";
 import { viewEndpoints } from "./views.ts";
@@ -35,6 +40,11 @@ const rooms = [
   importEndpoints,
   bulkChangeEndpoints,
   transitionEndpoints,
+  renewEndpoints,
+  planEndpoints,
+  planSwitchEndpoints,
+  templateEndpoints,
+  transferEndpoints,
   domainEndpoints,
   grantEndpoints,
   credentialEndpoints,

@@ -7,9 +7,10 @@ import type { Principal } from "../accounts/principal.ts";
 import { shownStates } from "../accounts/states.ts";
 import type { SubaccountUsage } from "../metering/usage.ts";
 import * as field from "./fields.ts";
+import { featuresField } from "./plan-shape.ts";
 import { showUsage, usageShape } from "./usage-shape.ts";
 
-const monthlyLimit = field.units
+export const monthlyLimit = field.units
   .nullable()
   .openapi({ description: "Units per period; 0: may not send, null: bounded by the master only." });
 const metadataField = field
@@ -29,7 +30,12 @@ export const manyDetails = {
   notification_emails: field.notificationEmails.nullable().optional(),
   alert_thresholds: field.alertThresholds.nullable().optional(),
   region: field.line(100).nullable().optional(),
-  plan: field.line(100).nullable().optional(),
+  plan: field
+    .line(100)
+    .nullable()
+    .optional()
+    .openapi({ description: "The name of a plan, whose limit and features come with it, or a label of your own." }),
+  features: featuresField.optional(),
   metadata: metadataField.nullable().optional(),
   notes: field.text(10_000).nullable().optional(),
   public_message: field.line(200).nullable().optional(),
@@ -58,8 +64,12 @@ const details = {
 export const newSubaccount = z
   .strictObject({
     name: field.line(200),
-    monthly_limit: monthlyLimit,
+    monthly_limit: monthlyLimit.optional().openapi({
+      description:
+        "Units per period; 0: may not send, null: bounded by the master only. Needed unless a plan or template has it.",
+    }),
     ...details,
+    template: field.idField("tpl").optional().openapi({ description: "Gives what is not given here." }),
     onboarding: z
       .enum(["handover", "invite"])
       .optional()
@@ -71,11 +81,17 @@ export const subaccountChange = z
   .strictObject({ name: field.line(200).optional(), monthly_limit: monthlyLimit.optional(), ...details })
   .openapi("SubaccountChange");
 
+const nextPlanShape = z
+  .strictObject({ plan: z.string(), plan_version: z.int(), monthly_limit: z.int().nullable(), at: field.instant })
+  .openapi({ description: "Takes over with the period that starts then." });
+
 const mastersOnly = {
   name: z.string().optional(),
   external_id: z.string().nullable().optional(),
   plan: z.string().nullable().optional(),
   billing_profile: z.string().nullable().optional(),
+  plan_version: z.int().nullable().optional().openapi({ description: "Null: the plan is a label." }),
+  next_plan: nextPlanShape.nullable().optional(),
   metadata: z.record(z.string(), z.unknown()).optional(),
   notes: z.string().nullable().optional(),
   notification_emails: z
@@ -97,6 +113,7 @@ export const subaccountShape = z
     monthly_limit: z.int().nullable(),
     owner_name: z.string().nullable(),
     owner_email: z.string().nullable(),
+    features: z.record(z.string(), z.boolean()),
     region: z.string().nullable(),
     language: z.string().nullable(),
     enforce_2fa: z.boolean(),
@@ -134,6 +151,7 @@ export function showSubaccount(
     monthly_limit: subaccount.monthlyLimit,
     owner_name: subaccount.ownerName,
     owner_email: subaccount.ownerEmail,
+    features: { ...subaccount.features },
     region: subaccount.region,
     language: subaccount.language,
     enforce_2fa: subaccount.enforce2fa,
@@ -157,9 +175,17 @@ function showMastersOnly(subaccount: Subaccount) {
     external_id: subaccount.externalId,
     plan: subaccount.plan,
     billing_profile: subaccount.billingProfile,
+    plan_version: subaccount.planVersion,
+    next_plan: showNextPlan(subaccount.nextPlan),
     metadata: { ...subaccount.metadata },
     notes: subaccount.notes,
     notification_emails: subaccount.notificationEmails?.map((item) => item) ?? null,
     alert_thresholds: subaccount.alertThresholds?.map((level) => level) ?? null,
   };
+}
+
+function showNextPlan(next: Subaccount["nextPlan"]): z.output<typeof nextPlanShape> | null {
+  if (next === null) return null;
+  const { name, version, monthlyLimit: limit, at } = next;
+  return { plan: name, plan_version: version, monthly_limit: limit, at: field.showInstant(at) };
 }

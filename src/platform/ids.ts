@@ -34,6 +34,10 @@ export type PersonId = Id<"per">;
 export type MemberId = Id<"mem">;
 export type LinkId = Id<"lnk">;
 export type SessionId = Id<"ses">;
+export type PlanId = Id<"plan">;
+export type TemplateId = Id<"tpl">;
+export type TransferId = Id<"tra">;
+export type ErasureId = Id<"era">;
 export type NodeId = number;
 
 export interface IdOf {
@@ -57,6 +61,10 @@ export interface IdOf {
   imp: ImportId;
   blk: BulkChangeId;
   rev: ReviewId;
+  plan: PlanId;
+  tpl: TemplateId;
+  tra: TransferId;
+  era: ErasureId;
 }
 export type Prefix = keyof IdOf;
 

@@ -1,8 +1,9 @@
 /** Who may send, and who pays: the tables of 0001_accounts.sql. */
 import type { ColumnType, Generated } from "kysely";
-import type { AuditId, CredentialId, KeyId, MasterId, NodeId, SubaccountId } from "./ids.ts";
+import type { AuditId, CredentialId, KeyId, MasterId, NodeId, PlanId, SubaccountId } from "./ids.ts";
 import type { ContactPolicy, Json, JsonWithDefault, NotificationEmail } from "./schema-columns.ts";
 import type { CredentialLimitColumns, SubaccountLimitColumns } from "./schema-limits.ts";
+import type { Features } from "./schema-plans.ts";
 
 export type MasterTable = {
   id: MasterId;
@@ -52,6 +53,15 @@ export type SubaccountTable = SubaccountLimitColumns & {
   enforce_2fa: Generated<boolean>;
   time_zone: string | null;
   plan: string | null;
+  plan_id: PlanId | null;
+  plan_version: number | null;
+  features: JsonWithDefault<Features>;
+  next_plan_id: PlanId | null;
+  next_plan_version: number | null;
+  next_monthly_limit: number | null;
+  next_plan_at: Date | null;
+  moved_to: SubaccountId | null;
+  moved_from: SubaccountId | null;
   metadata: JsonWithDefault<Record<string, unknown>>;
   notes: string | null;
   accepted_terms_at: Date | null;

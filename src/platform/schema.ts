@@ -25,6 +25,7 @@ import type {
 } from "./schema-metering.ts";
 import type { BulkItemTable, BulkRunTable, ReviewTable, SavedViewTable } from "./schema-overview.ts";
 import type { BrandTable, LinkTable, MemberTable, PersonTable, SessionTable } from "./schema-people.ts";
+import type { ExpiryNoticeTable, PlanTable, PlanVersionTable, TemplateTable, TransferTable } from "./schema-plans.ts";
 import type {
   BodyTable,
   CapturedTable,
@@ -41,6 +42,7 @@ import type {
 export type { ContactPolicy, Json, NotificationEmail } from "./schema-columns.ts";
 export type { RateLimits } from "./schema-limits.ts";
 export type { ItemError } from "./schema-overview.ts";
+export type { Features } from "./schema-plans.ts";
 
 export type Schema = {
   master: MasterTable;
@@ -81,4 +83,9 @@ export type Schema = {
   bulk_item: BulkItemTable;
   review: ReviewTable;
   rate_window: RateWindowTable;
+  plan: PlanTable;
+  plan_version: PlanVersionTable;
+  template: TemplateTable;
+  expiry_notice: ExpiryNoticeTable;
+  transfer: TransferTable;
 };

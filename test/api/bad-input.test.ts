@@ -114,6 +114,7 @@ function ask(name: string, endpoint: Endpoint, body: string): Promise<Answer> {
 function thingOf(path: string): string | undefined {
   const { things } = world.customer;
   const { mas: masters, cred: credentials, msg: queue, dom: domains, view: views, imp: imports, blk, rev } = things;
+  const { plan: plans, tpl: templates, tra: transfers } = things;
   const { mem: members, key: keys } = world.master.things;
   const kinds = {
     masters,
@@ -126,6 +127,9 @@ function thingOf(path: string): string | undefined {
     reviews: rev,
     members,
     keys,
+    plans,
+    templates,
+    transfers,
   };
   return kinds[path.split("/")[2] as keyof typeof kinds];
 }

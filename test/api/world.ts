@@ -23,6 +23,9 @@ export type Things = Readonly<{
   imp: string;
   rev: string;
   blk: string;
+  plan: string;
+  tpl: string;
+  tra: string;
 }>;
 
 export type Account = Readonly<{ key: string; things: Things; marks: readonly string[] }>;
@@ -52,7 +55,7 @@ export async function createWorld(door: Door): Promise<World> {
 }
 
 type Made = Readonly<{ id: string; key: string; keyId: string; mark: string }> &
-  Pick<Things, "stm" | "mem" | "view" | "imp" | "blk">;
+  Pick<Things, "stm" | "mem" | "view" | "imp" | "blk" | "plan" | "tpl">;
 
 function own(made: Made, customer: Account): Account {
   return {
@@ -69,12 +72,15 @@ async function createMaster(door: Door, mark: string): Promise<Made> {
   const { key } = made.api_key;
   const mem = await createMember(door, key, mark);
   const view = await door.call("POST", "/v1/views", { key, body: { name: `${mark} view`, shared: true } });
-  const planned = await plan(door, key, mark);
-  return { id: made.id, key, keyId: made.api_key.id, mark, stm, mem, view: view.body.id, ...planned };
+  const planned = await planRuns(door, key, mark);
+  const plan = await door.call("POST", "/v1/plans", { key, body: { name: `${mark} plan`, monthly_limit: 10 } });
+  const tpl = await door.call("POST", "/v1/templates", { key, body: { name: `${mark} template` } });
+  const own = { id: made.id, key, keyId: made.api_key.id, mark, stm, mem };
+  return { ...own, view: view.body.id, ...planned, plan: plan.body.id, tpl: tpl.body.id };
 }
 
 /** An import and a bulk change, as far as their plans. */
-async function plan(door: Door, key: string, mark: string): Promise<Pick<Things, "imp" | "blk">> {
+async function planRuns(door: Door, key: string, mark: string): Promise<Pick<Things, "imp" | "blk">> {
   const table = `external_id,name,monthly_limit\r\nimport-${mark},${mark} import,5\r\n`;
   const headers = { "Content-Type": "text/csv" };
   const imported = await door.call("POST", "/v1/subaccounts/import?dry_run=true", { key, headers, body: table });
@@ -82,6 +88,9 @@ async function plan(door: Door, key: string, mark: string): Promise<Pick<Things,
   const changed = await door.call("POST", "/v1/subaccounts/bulk", { key, body });
   return { imp: imported.body.id, blk: changed.body.id };
 }
+
+/** What all its customers have in common. */
+const mastersThings = ["mas", "stm", "view", "imp", "blk", "plan", "tpl"];
 
 async function createCustomer(door: Door, master: Made, mark: string): Promise<Account> {
   const { key } = master;
@@ -107,8 +116,11 @@ async function createCustomer(door: Door, master: Made, mark: string): Promise<A
   });
   const ask = { key: OPERATOR_KEY, body: { subaccount_id: made.id, question: `question to ${mark}` } };
   const { body: review } = await door.call("POST", "/v1/reviews", ask);
+  const offer = { subaccount_id: made.id, standalone: true };
+  const { body: transfer } = await door.call("POST", "/v1/transfers", { key, body: offer });
   const things = {
     rev: review.id,
+    tra: transfer.id,
     dom: domain.id,
     mem: await createMember(door, ownKey.key, mark),
     ses: formatId("ses", newId(door.database.clock)),
@@ -122,10 +134,10 @@ async function createCustomer(door: Door, master: Made, mark: string): Promise<A
     view: master.view,
     imp: master.imp,
     blk: master.blk,
+    plan: master.plan,
+    tpl: master.tpl,
   };
-  const ids = Object.entries(things).flatMap(([kind, id]) =>
-    ["mas", "stm", "view", "imp", "blk"].includes(kind) ? [] : [id],
-  );
+  const ids = Object.entries(things).flatMap(([kind, id]) => (mastersThings.includes(kind) ? [] : [id]));
   return { key: ownKey.key, things, marks: [mark, mark.toLowerCase(), made.credential.username, ...ids] };
 }
 

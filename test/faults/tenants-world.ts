@@ -138,6 +138,9 @@ export function viewOf(world: World, account: Master | Customer): Account {
     imp: none("imp"),
     rev: none("rev"),
     blk: none("blk"),
+    plan: none("plan"),
+    tpl: none("tpl"),
+    tra: none("tra"),
   };
   const asMaster = account.kind === "master" ? [account.id, account.mark, account.keyId] : [];
   return { key: account.key, things, marks: [...marks, ...domains, ...ids, ...asMaster] };

@@ -1,0 +1,60 @@
+/** The words of a notice that an end date comes near. */
+import { type InLanguages, inLanguage, type Reader, writeInstant } from "../letters/language.ts";
+import type { Letter } from "../letters/letter.ts";
+import { formatId, type SubaccountId } from "../platform/ids.ts";
+
+export type ExpiryFacts = Readonly<{ id: SubaccountId; name: string; expiresAt: Date; days: number }>;
+
+/** `origin`: the base of links. */
+export function expiryLetter({ id, name, expiresAt, days }: ExpiryFacts, reader: Reader, origin: string): Letter {
+  const words = inLanguage(texts, reader.language);
+  const shown = formatId("sub", id);
+  const headline = words.headline(name, days);
+  return {
+    subject: headline,
+    headline: `${headline}.`,
+    facts: [
+      [words.account, `${name} (${shown})`],
+      [words.ends, writeInstant(expiresAt, reader)],
+    ],
+    paragraphs: [words.consequence, words.advice(shown)],
+    action: { label: words.reference, href: `${origin}/docs` },
+    why: words.why,
+  };
+}
+
+type Texts = Readonly<{
+  headline(name: string, days: number): string;
+  account: string;
+  ends: string;
+  consequence: string;
+  advice(id: string): string;
+  reference: string;
+  why: string;
+}>;
+
+const texts: InLanguages<Texts> = {
+  en: {
+    headline: (name, days) => `${name} expires ${days === 1 ? "within a day" : `in ${days} days or less`}`,
+    account: "Account",
+    ends: "Ends",
+    consequence:
+      "From then on it can't send. What was accepted before is delivered, and its data and figures are kept.",
+    advice: (id) =>
+      `With your API key, POST /v1/subaccounts/${id}/renew sets another date, also after this one has passed.`,
+    reference: "API reference",
+    why: "This is sent 14, 7 and 1 days before an account expires, once each.",
+  },
+  de: {
+    headline: (name, days) =>
+      `${name} läuft ${days === 1 ? "in höchstens einem Tag" : `in höchstens ${days} Tagen`} ab`,
+    account: "Konto",
+    ends: "Endet",
+    consequence:
+      "Von da an kann es nicht mehr senden. Was vorher angenommen wurde, wird zugestellt; Daten und Zahlen bleiben erhalten.",
+    advice: (id) =>
+      `Mit Ihrem API-Schlüssel setzt POST /v1/subaccounts/${id}/renew ein neues Datum, auch wenn dieses schon vorbei ist.`,
+    reference: "API-Referenz",
+    why: "Diese Nachricht kommt 14, 7 und 1 Tage vor dem Ablauf eines Kontos, je einmal.",
+  },
+};
