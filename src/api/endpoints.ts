@@ -1,6 +1,7 @@
 /** Every endpoint there is. */
 import { accountEndpoints } from "./account.ts";
 import { auditEndpoints } from "./audit.ts";
+import { brandingEndpoints } from "./branding.ts";
 import { bulkChangeEndpoints } from "./bulk-changes.ts";
 import { capturedEndpoints } from "./captured.ts";
 import { credentialEndpoints } from "./credentials.ts";
@@ -34,6 +35,7 @@ const rooms = [
   importEndpoints,
   bulkChangeEndpoints,
   transitionEndpoints,
+  brandingEndpoints,
   domainEndpoints,
   grantEndpoints,
   credentialEndpoints,
