@@ -25,6 +25,8 @@ export type SendingAccount = Readonly<{
   senderPolicy: "verified" | "any";
   /** The master's own sending: its domains are usable without a grant. */
   own: boolean;
+  /** Of its brand, for refusals; left out where there is none. */
+  supportAddress?: string;
 }>;
 
 export type Inactive = Readonly<{
@@ -32,6 +34,7 @@ export type Inactive = Readonly<{
   state: Exclude<ShownState, "active">;
   /** The master's words for its disabled subaccount. */
   publicMessage: string | null;
+  supportAddress?: string;
 }>;
 
 export type SendingAccounts = Readonly<{
@@ -46,6 +49,8 @@ type Facts = Readonly<{
   calendar: Calendar;
   senderPolicy: "verified" | "any";
   publicMessage: string | null;
+  /** Spread into what is given out. */
+  support: Readonly<{ supportAddress?: string }>;
 }>;
 
 export function createSendingAccounts(
@@ -61,10 +66,20 @@ export function createSendingAccounts(
   const now = (facts: Facts | undefined, principal: SubaccountPrincipal): SendingAccount | Inactive | undefined => {
     if (facts === undefined || facts.masterId !== principal.masterId) return undefined;
     const state = shownState(clock.now(), ...facts.states);
-    if (state !== "active") return { kind: "inactive", state, publicMessage: facts.publicMessage };
-    const { masterId, calendar, senderPolicy, own } = facts;
+    const { masterId, calendar, senderPolicy, own, publicMessage, support } = facts;
+    if (state !== "active") return { kind: "inactive", state, publicMessage, ...support };
     const { subaccountId, credentialId = null } = principal;
-    return { kind: "sending", principal, masterId, subaccountId, credentialId, calendar, senderPolicy, own };
+    return {
+      kind: "sending",
+      principal,
+      masterId,
+      subaccountId,
+      credentialId,
+      calendar,
+      senderPolicy,
+      own,
+      ...support,
+    };
   };
   return {
     of(principal) {
@@ -77,7 +92,14 @@ export function createSendingAccounts(
 /** `key`: the subaccount's id, a space, and the credential's if there is one. */
 async function readFacts(db: Db, key: string, clock: Clock): Promise<Facts | undefined> {
   const [id, credentialId] = key.split(" ") as [SubaccountId, CredentialId];
-  let query = selectSubaccounts(db).select("m.sender_policy").where("s.id", "=", id);
+  let query = selectSubaccounts(db)
+    .leftJoin("brand as sb", "sb.account_id", "s.id")
+    .leftJoin("brand as mb", "mb.account_id", "m.id")
+    .select([
+      "m.sender_policy",
+      (eb) => eb.fn.coalesce("sb.support_address", "mb.support_address").as("support_address"),
+    ])
+    .where("s.id", "=", id);
   if (credentialId) {
     query = query
       .innerJoin("credential as c", "c.subaccount_id", "s.id")
@@ -93,5 +115,6 @@ async function readFacts(db: Db, key: string, clock: Clock): Promise<Facts | und
     calendar: subaccountOf(row, clock.now()).calendar,
     senderPolicy: row.sender_policy,
     publicMessage: row.public_message,
+    support: row.support_address === null ? {} : { supportAddress: row.support_address },
   };
 }

@@ -25,9 +25,7 @@ export type BrandHost = Readonly<{
 }>;
 
 export type BrandHosts = Readonly<{
-  /** Undefined: it is no brand's, or nobody asked for it a moment ago. Never asks the database. */
-  peek(name: string): BrandHost | undefined;
-  /** Undefined: it is no brand's. */
+  /** Undefined: it is no brand's. At once where it is known. */
   find(name: string): Soon<BrandHost | undefined>;
 }>;
 
@@ -52,19 +50,10 @@ export function createBrandHosts({ db, changes, ours }: BrandHostsOptions): Bran
       (change.kind === "host" && change.name === name) ||
       (change.kind === "domain" && (name === change.name || name.endsWith(`.${change.name}`))),
   });
-  /** Undefined for what can't be a brand's. */
-  const keyOf = (name: string) => {
-    const key = hostName(name);
-    return key === undefined || own.has(key) ? undefined : key;
-  };
   return {
-    peek(name) {
-      const key = keyOf(name);
-      return key === undefined ? undefined : branded(recent.peek(key));
-    },
     find(name) {
-      const key = keyOf(name);
-      return key === undefined ? undefined : whenKnown(recent.get(key), branded);
+      const key = hostName(name);
+      return key === undefined || own.has(key) ? undefined : whenKnown(recent.get(key), branded);
     },
   };
 }

@@ -129,10 +129,11 @@ function addedFields(
   head: Head,
   name: string,
   session: Session,
-  { sender, parameters }: Transaction,
+  { sender, servedAs, parameters }: Transaction,
   deps: ReceiveDeps,
 ): Buffer | Reply {
-  const { hostname, clock } = deps;
+  const { clock } = deps;
+  const hostname = servedAs ?? deps.hostname;
   const at = clock.now();
   let text = receivedField({
     greetedAs: session.greetedAs,
@@ -179,7 +180,7 @@ async function decide(
   if (first !== undefined) return repeats(first, charge, deps);
   const reservation = await deps.gate.reserve(charge);
   if (reservation.kind === "closed") return refusal({ reply: replies.accountClosed, reason: "account" });
-  if (reservation.kind === "over") return refusal(overLimit(reservation, units));
+  if (reservation.kind === "over") return refusal(overLimit(reservation, units, account.supportAddress));
   const acceptance = await deps.accept(submission);
   const doubtful = { id, subaccountId, sizeBytes: received.sizeBytes - addedBytes, addedBytes };
   if (acceptance.kind === "accepted") return acceptedAs(name, doubtful, received, charge, deps);
@@ -190,7 +191,7 @@ async function decide(
   await release(charge, deps);
   if (acceptance.kind === "failed") return refusal({ reply: replies.temporaryFailure });
   if (acceptance.kind === "closed") return refusal({ reply: replies.accountClosed, reason: "account" });
-  return refusal(overLimit(acceptance, units));
+  return refusal(overLimit(acceptance, units, account.supportAddress));
 }
 
 function faultRefusal({ about, reply }: ContentFault): Refusal {

@@ -6,6 +6,7 @@
  */
 import type { Authenticator, SendingAccount } from "../accounts/authenticate.ts";
 import type { SubaccountPrincipal } from "../accounts/principal.ts";
+import type { BrandHosts } from "../branding/hosts.ts";
 import { domainOf, needsUtf8, parseAddress, recipientKey } from "../mail/address.ts";
 import { type MailParameters, type Parameters, readMailParameters, readRcptParameters } from "../mail/envelope.ts";
 import type { Reply } from "../mail/reply.ts";
@@ -21,6 +22,8 @@ import * as replies from "./replies.ts";
 export interface Session {
   readonly clientAddress: string;
   readonly greetedAs: string;
+  /** The host of a brand that the client asked for in its handshake, and that we answer as; undefined: our own name. */
+  readonly servedAs: string | undefined;
   readonly tls: boolean;
   /** AUTH is allowed on it: TLS is on, or cleartext is allowed from this machine. */
   readonly mayAuthenticate: boolean;
@@ -36,6 +39,8 @@ export type Transaction = {
 } & Readonly<{
   account: SendingAccount;
   sender: string; // "" for <>
+  /** What the trace calls this server, where that is not its own name. */
+  servedAs: string | undefined;
   parameters: MailParameters;
   recipients: Map<string, Recipient>; // by recipientKey
 }>;
@@ -50,6 +55,7 @@ export type SessionDeps = PermissionDeps &
   Readonly<{
     gate: Pick<Gate, "reserve">;
     inDoubt: Pick<InDoubt, "any">;
+    brands?: Pick<BrandHosts, "find">;
     clock: Clock;
     maxRecipients: number;
   }>;
@@ -73,10 +79,21 @@ export async function mail(session: Session, path: Path, deps: SessionDeps): Pro
   if ("reply" in account) return account;
   session.account = account;
   const refusal = await somethingLeft(account, periodAt(account.calendar, deps.clock.now()), deps);
-  if (refusal === undefined) {
-    session.transaction = { overflowed: false, account, sender, parameters: read.value, recipients: new Map() };
-  }
-  return refusal;
+  if (refusal !== undefined) return refusal;
+  const servedAs = session.servedAs === undefined ? undefined : await traceName(session.servedAs, account, deps);
+  session.transaction = { overflowed: false, account, sender, servedAs, parameters: read.value, recipients: new Map() };
+  return undefined;
+}
+
+/** The brand's host stands in messages of its own accounts alone, and only while it is proven. */
+async function traceName(
+  name: string,
+  { masterId, subaccountId }: SendingAccount,
+  { brands }: Pick<SessionDeps, "brands">,
+): Promise<string | undefined> {
+  const host = await brands?.find(name);
+  if (host?.masterId !== masterId) return undefined;
+  return host.subaccountId === null || host.subaccountId === subaccountId ? host.host : undefined;
 }
 
 /**
@@ -104,19 +121,19 @@ export function readiness(session: Session): Reply | undefined {
 }
 
 async function somethingLeft(
-  { masterId, subaccountId }: SendingAccount,
+  { masterId, subaccountId, supportAddress }: SendingAccount,
   period: Period,
   deps: Pick<SessionDeps, "gate" | "inDoubt">,
 ): Promise<Refusal | undefined> {
   const reservation = await deps.gate.reserve({ masterId, subaccountId, period, units: 0 });
   if (reservation.kind === "closed") return { reply: replies.accountClosed, reason: "account" };
   // It may be about to repeat a message that its limit is full with. Any other is refused at the end of data.
-  if (reservation.kind === "over" && !deps.inDoubt.any(subaccountId)) return overLimit(reservation, 0);
+  if (reservation.kind === "over" && !deps.inDoubt.any(subaccountId)) return overLimit(reservation, 0, supportAddress);
   return undefined;
 }
 
-export function overLimit(over: replies.Over, units: number): Refusal {
-  return { reply: replies.overLimit(over, units), reason: `quota-${over.account}` };
+export function overLimit(over: replies.Over, units: number, supportAddress: string | undefined): Refusal {
+  return { reply: replies.overLimit(over, units, supportAddress), reason: `quota-${over.account}` };
 }
 
 /** Adds a recipient to the transaction. One that is there already counts once; its parameters are replaced. */

@@ -3,19 +3,7 @@ import { testDns } from "../support/dns.ts";
 import { apiConfig, newMaster, newSubaccount, openDoor } from "./client.ts";
 
 const dns = await testDns();
-<<<<<<< HEAD
 const door = await openDoor({ config: { ...apiConfig, dnsServers: [dns.server] } });
-=======
-const config = {
-  httpHost: "127.0.0.1",
-  httpPort: 0,
-  metricsPort: 0,
-  trustedProxies: [],
-  dnsServers: [dns.server],
-  systemFrom: "postmeter@relay.example",
-};
-const door = await openDoor({ config });
->>>>>>> c148a84 (api: brands of masters and subaccounts, their certificates, logos for everybody)
 const { call } = door;
 const master = await newMaster(door);
 const stranger = await newMaster(door);

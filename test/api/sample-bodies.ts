@@ -15,19 +15,16 @@ export const sampleBodies: Readonly<Record<string, Record<string, unknown>>> = {
   "POST /v1/domains": { name: "new.example" },
   "POST /v1/subaccounts/{id}/domains": { name: "new.example" },
   "POST /v1/domains/{id}/grants": { all: true },
-<<<<<<< HEAD
-  "POST /v1/subaccounts/bulk": { q: "nothing like that" , change: plan: "x" , dry_run: true },
+  "POST /v1/subaccounts/bulk": { filter: { q: "nothing like that" }, change: { plan: "x" }, dry_run: true },
   "POST /v1/reviews": { subaccount_id: "sub_01kb2m5xj7e1fr0x4m4f6a0z3q", question: "Why?" },
   "POST /v1/reviews/{id}/answer": { answer: "Because." },
   "POST /v1/reviews/{id}/close": { decision: "release" },
   "POST /v1/views": { name: "new view" },
   "PATCH /v1/views/{id}": { name: "Renamed" },
-=======
   "PATCH /v1/branding": { product_name: "Renamed Mail" },
   "PUT /v1/branding/certificate": pair,
   "PATCH /v1/subaccounts/{id}/branding": { product_name: "Renamed Mail" },
   "PUT /v1/subaccounts/{id}/branding/certificate": pair,
->>>>>>> c148a84 (api: brands of masters and subaccounts, their certificates, logos for everybody)
   "POST /v1/keys": { name: "new key", scopes: ["read"] },
   "POST /v1/keys/{id}/rotate": { overlap_seconds: 600 },
   "POST /v1/members": { email: "new@people.example", role: "viewer" },
