@@ -6,6 +6,7 @@
  */
 import { type Authenticator, createAuthenticator } from "./accounts/authenticate.ts";
 import { type AccountChanges, listenForChanges } from "./accounts/changes.ts";
+import { type BrandHosts, createBrandHosts } from "./branding/hosts.ts";
 import { type Clock, createClock } from "./platform/clock.ts";
 import type { Config } from "./platform/config.ts";
 import { lockDataDir } from "./platform/data-lock.ts";
@@ -35,6 +36,8 @@ export type House = Readonly<{
   keyring: Keyring;
   gate: ProcessGate;
   changes: AccountChanges;
+  /** Hosts of brands. */
+  hosts: BrandHosts;
   authenticator: Authenticator;
   owner: NodeId;
 }>;
@@ -72,8 +75,24 @@ export async function openHouse(config: Config, log: Log, opened: AsyncDisposabl
     operatorKey: config.operatorKey,
     log,
   });
+  const ours = [config.hostname, new URL(config.publicUrl).hostname];
+  const hosts = createBrandHosts({ db: database.db, changes, ours });
   const owner = await registerNode(database.pool, config.hostname, process.pid);
-  return { config, clock, log, metrics, database, accepting, answering, keyring, gate, changes, authenticator, owner };
+  return {
+    config,
+    clock,
+    log,
+    metrics,
+    database,
+    accepting,
+    answering,
+    keyring,
+    gate,
+    changes,
+    hosts,
+    authenticator,
+    owner,
+  };
 }
 
 async function embedded(config: Config, log: Log, opened: AsyncDisposableStack): Promise<string> {

@@ -6,6 +6,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { type ApiServer, startApi, startMonitoring } from "./api/server.ts";
+import { createCertificates } from "./branding/sni.ts";
 import { createCapture } from "./delivery/capture.ts";
 import { type Delivery, startDelivery } from "./delivery/worker.ts";
 import { createSenderDomains } from "./domains/allowed.ts";
@@ -119,7 +120,8 @@ function startOutbound({ config, clock, log, metrics, database, owner }: House):
 const noHandoff = { offer: () => false, push: () => {}, withdraw: () => {} };
 
 async function startInbound(house: House, tls: Tls, delivery: Delivery | undefined, opened: AsyncDisposableStack) {
-  const { config, clock, log, metrics, database, accepting, gate, changes, authenticator, owner } = house;
+  const { config, clock, log, metrics, database, accepting, gate, changes, hosts, authenticator, keyring, owner } =
+    house;
   const { pool, db } = database;
   const refusals = opened.use(createRefusalRecorder({ pool, clock, log }));
   const domains = createSenderDomains({ db, changes });
@@ -137,6 +139,7 @@ async function startInbound(house: House, tls: Tls, delivery: Delivery | undefin
   return startSubmission({
     config,
     tls,
+    brands: { ...hosts, certificate: createCertificates({ db, keyring, hosts, log }) },
     clock,
     log,
     metrics,

@@ -1,5 +1,5 @@
 /**
- * News of changes to accounts, credentials, keys and sender domains, from any process (LISTEN; triggers of 0007 tell).
+ * News of changes to accounts, credentials, keys, sender domains and hosts of brands, from any process (LISTEN; triggers tell).
  *
  * Invariant: while `heard()` is true, every change that commits from now on reaches the subscribers; after a gap they
  * are told `everything` before it is true again.
@@ -11,7 +11,8 @@ import type { Log } from "../platform/log.ts";
 
 export type Change =
   | Readonly<{ kind: "subaccount" | "master" | "credential" | "key"; id: string }>
-  | Readonly<{ kind: "domain"; name: string }>
+  /** `host`: of a brand. */
+  | Readonly<{ kind: "domain" | "host"; name: string }>
   /** `key`: hexadecimal; `until`: milliseconds since 1970. */
   | Readonly<{ kind: "lockout"; key: string; until: number }>
   /** The first failed log-in of a user name and network; `key` as above. */
@@ -130,6 +131,7 @@ export function parseChange(payload: string): Change | undefined {
     case "key":
       return { kind, id: first };
     case "domain":
+    case "host":
       return { kind, name: first };
     case "unlock":
       return { kind, key: first };

@@ -29,6 +29,8 @@ export type SendingAccount = Readonly<{
   own: boolean;
   /** Left out where only the monthly limits hold its mail back. The same object as long as nothing is read anew. */
   guard?: Guard;
+  /** Of its brand, for refusals; left out where there is none. */
+  supportAddress?: string;
 }>;
 
 export type Inactive = Readonly<{
@@ -36,6 +38,7 @@ export type Inactive = Readonly<{
   state: Exclude<ShownState, "active">;
   /** The master's words for its disabled subaccount. */
   publicMessage: string | null;
+  supportAddress?: string;
 }>;
 
 export type SendingAccounts = Readonly<{
@@ -51,6 +54,8 @@ type Facts = Readonly<{
   senderPolicy: "verified" | "any";
   publicMessage: string | null;
   guard: Guard | undefined;
+  /** Spread into what is given out. */
+  support: Readonly<{ supportAddress?: string }>;
 }>;
 
 export function createSendingAccounts(
@@ -66,10 +71,10 @@ export function createSendingAccounts(
   const now = (facts: Facts | undefined, principal: SubaccountPrincipal): SendingAccount | Inactive | undefined => {
     if (facts === undefined || facts.masterId !== principal.masterId) return undefined;
     const state = shownState(clock.now(), ...facts.states);
-    if (state !== "active") return { kind: "inactive", state, publicMessage: facts.publicMessage };
-    const { masterId, calendar, senderPolicy, own, guard } = facts;
+    const { masterId, calendar, senderPolicy, own, guard, publicMessage, support } = facts;
+    if (state !== "active") return { kind: "inactive", state, publicMessage, ...support };
     const { subaccountId, credentialId = null } = principal;
-    const account = { principal, masterId, subaccountId, credentialId, calendar, senderPolicy, own };
+    const account = { principal, masterId, subaccountId, credentialId, calendar, senderPolicy, own, ...support };
     return guard === undefined ? { kind: "sending", ...account } : { kind: "sending", ...account, guard };
   };
   return {
@@ -85,8 +90,11 @@ async function readFacts(db: Db, key: string, clock: Clock): Promise<Facts | und
   const [id, credentialId] = key.split(" ") as [SubaccountId, CredentialId];
   const credential = sql`${credentialId || null}::uuid`;
   let query = selectSubaccounts(db)
+    .leftJoin("brand as sb", "sb.account_id", "s.id")
+    .leftJoin("brand as mb", "mb.account_id", "m.id")
     .select([
       "m.sender_policy",
+      (eb) => eb.fn.coalesce("sb.support_address", "mb.support_address").as("support_address"),
       sql<boolean | null>`(select transactional from credential where id = ${credential})`.as("transactional"),
     ])
     .select(
@@ -113,6 +121,7 @@ async function readFacts(db: Db, key: string, clock: Clock): Promise<Facts | und
     senderPolicy: row.sender_policy,
     publicMessage: row.public_message,
     guard: guardOf(row),
+    support: row.support_address === null ? {} : { supportAddress: row.support_address },
   };
 }
 

@@ -8,6 +8,7 @@ import type { Endpoint } from "./endpoint.ts";
 import { createEndpoints } from "./endpoints.ts";
 import { metricsAnswer, mountHealth } from "./health.ts";
 import { createDoorkeeper, type Doorkeeper } from "./identify.ts";
+import { mountLogos } from "./logo.ts";
 import { type Env, mount } from "./mount.ts";
 import { openApiDocument, registerSecurity } from "./openapi.ts";
 import { mountPages } from "./pages.ts";
@@ -28,6 +29,7 @@ export function createApp(deps: Deps, draining: () => boolean = () => false): Ap
   mountDocument(app);
   mountPages(app);
   if (deps.portal !== undefined) app.route("/", deps.portal);
+  mountLogos(app, deps);
   if (deps.config.metricsPort === 0) mountMetrics(app, deps, doorkeeper);
   answerFailures(app, deps);
   answerUnknown(app);

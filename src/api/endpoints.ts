@@ -1,6 +1,7 @@
 /** Every endpoint there is. */
 import { accountEndpoints } from "./account.ts";
 import { auditEndpoints } from "./audit.ts";
+import { brandingEndpoints } from "./branding.ts";
 import { bulkChangeEndpoints } from "./bulk-changes.ts";
 import { capturedEndpoints } from "./captured.ts";
 import { credentialEndpoints } from "./credentials.ts";
@@ -45,6 +46,7 @@ const rooms = [
   planSwitchEndpoints,
   templateEndpoints,
   transferEndpoints,
+  brandingEndpoints,
   domainEndpoints,
   grantEndpoints,
   credentialEndpoints,

@@ -76,6 +76,7 @@ export function describe(definition: Definition): RouteConfig {
 function takesIfMatch({ method, path, status }: Definition): boolean {
   return (
     method === "patch" ||
+    path.endsWith("/branding/certificate") ||
     (status === 200 && /^\/v1\/(?:masters|subaccounts)\/\{id\}\/\w+$/.test(path) && method === "post")
   );
 }

@@ -1,11 +1,13 @@
 /** Headers of every answer. What a page needs beyond them it sets itself. */
 import type { MiddlewareHandler } from "hono";
 
+const RESOURCE_POLICY = "Cross-Origin-Resource-Policy";
+
 const always = {
   "X-Content-Type-Options": "nosniff",
   "X-Frame-Options": "DENY",
   "Referrer-Policy": "no-referrer",
-  "Cross-Origin-Resource-Policy": "same-origin",
+  [RESOURCE_POLICY]: "same-origin",
   "Cross-Origin-Opener-Policy": "same-origin",
   "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 } as const;
@@ -21,7 +23,9 @@ export function setSecurityHeaders(): MiddlewareHandler {
   return async (c, next) => {
     await next();
     const { headers } = c.res;
+    const own = headers.get(RESOURCE_POLICY); // a picture for other origins says so itself
     for (const [name, value] of Object.entries(always)) headers.set(name, value);
+    if (own !== null) headers.set(RESOURCE_POLICY, own);
     if (!headers.has("Content-Security-Policy")) headers.set("Content-Security-Policy", NOTHING);
   };
 }

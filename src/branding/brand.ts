@@ -1,12 +1,14 @@
 /**
  * How an account shows itself to its people. A subaccount's own members override its master's, and those ours.
  *
- * Invariant: a sender address or host name is used only while its domain is proven by the master; else ours stands in, so
- * that nobody writes or answers under a name that he does not own.
+ * Invariant: a sender address or host name is used only while its domain is proven by the master (or by the subaccount
+ * itself); else ours stands in, so that nobody writes or answers under a name that he does not own.
  */
-import { sql } from "kysely";
 import type { Db } from "../platform/database.ts";
-import { formatId, type MasterId, type SubaccountId } from "../platform/ids.ts";
+import { type AccountId, formatId, type MasterId, type SubaccountId } from "../platform/ids.ts";
+import { type Branded, type BrandRow, readRows } from "./rows.ts";
+
+export type { Branded } from "./rows.ts";
 
 export type Brand = Readonly<{
   productName: string;
@@ -28,9 +30,6 @@ export type BrandDefaults = Readonly<{ publicUrl: string; systemFrom: string }>;
 export const PRODUCT = "Postmeter";
 export const COLOUR = "#1f4e79";
 
-/** Null ids: the operator's own. */
-export type Branded = Readonly<{ masterId: MasterId | null; subaccountId: SubaccountId | null }>;
-
 export function ourBrand(defaults: BrandDefaults): Brand {
   return {
     productName: PRODUCT,
@@ -43,55 +42,43 @@ export function ourBrand(defaults: BrandDefaults): Brand {
   };
 }
 
-type Row = Readonly<{
-  product_name: string | null;
-  support_address: string | null;
-  colour: string | null;
-  footer: string | null;
-  sender_address: string | null;
-  host: string | null;
-  logo_of: MasterId | SubaccountId | null;
-}>;
+/** A member with whoever chose it. */
+export type Chosen<T> = Readonly<{ value: T; from: "subaccount" | "master" | "default" }>;
 
-/** Members from the nearest row that has them; addresses and hosts only under a domain that the master has proven. */
-const INHERITED = sql`
-  own as (
-    select b.*, case when b.account_id = b.master_id then 1 else 0 end as distance,
-           exists (select from sender_domain d where d.master_id = b.master_id and d.state = 'verified'
-                    and b.host like any (array[d.name, '%.' || d.name])) as host_proven,
-           exists (select from sender_domain d where d.master_id = b.master_id and d.state = 'verified'
-                    and split_part(b.sender_address, '@', 2) like any (array[d.name, '%.' || d.name])) as sender_proven
-      from brand b where b.account_id in (select * from who)
-  )
-  select (array_agg(product_name order by distance) filter (where product_name is not null))[1] as product_name,
-         (array_agg(support_address order by distance) filter (where support_address is not null))[1] as support_address,
-         (array_agg(colour order by distance) filter (where colour is not null))[1] as colour,
-         (array_agg(footer order by distance) filter (where footer is not null))[1] as footer,
-         (array_agg(sender_address order by distance) filter (where sender_proven))[1] as sender_address,
-         (array_agg(host order by distance) filter (where host_proven))[1] as host,
-         (array_agg(account_id order by distance) filter (where logo is not null))[1] as logo_of
-    from own`;
+/** The nearest row that has it; `fallback` where none has. */
+export function choose<T>(rows: readonly BrandRow[], of: (row: BrandRow) => T | null, fallback: T): Chosen<T> {
+  for (const row of rows) {
+    const value = of(row);
+    if (value !== null) return { value, from: row.accountId === row.masterId ? "master" : "subaccount" };
+  }
+  return { value: fallback, from: "default" };
+}
 
-export async function brandOf(db: Db, { masterId, subaccountId }: Branded, defaults: BrandDefaults): Promise<Brand> {
+/** What a row gives to be used, null for a name that is not proven. */
+export const senderInUse = (row: BrandRow): string | null => (row.senderProven ? row.senderAddress : null);
+export const hostInUse = (row: BrandRow): string | null => (row.hostProven ? row.host : null);
+export const logoPath = (row: BrandRow): string | null =>
+  row.logo === null ? null : `/logo/${showAccount(row.accountId, row.masterId)}`;
+
+export async function brandOf(db: Db, of: Branded, defaults: BrandDefaults): Promise<Brand> {
+  const rows = await readRows(db, of);
   const ours = ourBrand(defaults);
-  if (masterId === null) return ours;
-  const ids = subaccountId === null ? [masterId] : [masterId, subaccountId];
-  const { rows } = await sql<Row>`with who as (select unnest(${ids}::uuid[])), ${INHERITED}`.execute(db);
-  const [row] = rows;
-  if (row === undefined) return ours;
-  const origin = row.host === null ? ours.origin : `https://${row.host}`;
+  const host = choose<string | null>(rows, hostInUse, null).value;
+  const origin = host === null ? ours.origin : `https://${host}`;
+  const logo = choose<string | null>(rows, logoPath, null).value;
   return {
-    productName: row.product_name ?? ours.productName,
-    supportAddress: row.support_address,
-    colour: row.colour ?? ours.colour,
-    footer: row.footer,
-    senderAddress: row.sender_address ?? ours.senderAddress,
-    logoUrl: row.logo_of === null ? null : `${origin}/logo/${showAccount(row.logo_of, masterId)}`,
+    productName: choose(rows, (row) => row.productName, ours.productName).value,
+    supportAddress: choose(rows, (row) => row.supportAddress, ours.supportAddress).value,
+    colour: choose(rows, (row) => row.colour, ours.colour).value,
+    footer: choose(rows, (row) => row.footer, ours.footer).value,
+    senderAddress: choose(rows, senderInUse, ours.senderAddress).value,
+    logoUrl: logo === null ? null : `${origin}${logo}`,
     origin,
   };
 }
 
-function showAccount(id: MasterId | SubaccountId, masterId: MasterId): string {
+/** `mas_...` or `sub_...` */
+export function showAccount(id: AccountId, masterId: MasterId): string {
   return id === masterId ? formatId("mas", masterId) : formatId("sub", id as SubaccountId);
 }
 

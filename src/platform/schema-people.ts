@@ -16,6 +16,8 @@ export type BrandTable = {
   host: string | null;
   certificate: string | null;
   certificate_key: Buffer | null;
+  certificate_ends_at: Date | null;
+  certificate_told: number | null;
   updated_at: Date;
   version: Generated<number>;
 };

@@ -3,8 +3,8 @@
  * test/submission/library.test.ts fails when what is overridden here changes.
  *
  * Changed: no wait of 100 ms before the greeting; enhanced status codes on all replies, and only one on ours; TLS and AUTH
- * asked for by ourselves; an end for clients that send only commands or errors; a transaction of our own per session; an eye
- * on whether the client can have read a 250.
+ * asked for by ourselves; an end for clients that send only commands or errors; a transaction of our own per session; the
+ * name of a brand's host where the client asked for it; an eye on whether the client can have read a 250.
  *
  * It can't when, before anything else came from it behind its final dot, the connection failed or we cut it off: before
  * the 250 could be written, or within UNHEARD_MS after it, or later by a time-out of the system, which says that the 250 never
@@ -25,8 +25,8 @@ import * as replies from "./replies.ts";
 import type { Session, Transaction } from "./session.ts";
 import { handlerOf, ordinaryPath, positiveLine, verbOf } from "./short-way.ts";
 
-/** Whoever is at the other end. `proxied`: a trusted proxy told us the address. */
-export type Peer = Readonly<{ address: string; port: number; proxied: boolean }>;
+/** Whoever is at the other end. `proxied`: a trusted proxy told us the address. `servedAs`: as in `Session`. */
+export type Peer = Readonly<{ address: string; port: number; proxied: boolean; servedAs?: string | undefined }>;
 
 /** What all connections of a server share. */
 export type House = Readonly<{
@@ -63,6 +63,7 @@ const PROTOCOL_ERRORS = new Set([500, 501, 502, 503, 504, 530, 555]);
 export class Connection extends SMTPConnection implements Session {
   transaction: Transaction | undefined;
   authFailures = 0;
+  servedAs: string | undefined = undefined;
   phase: Progress["phase"] = "command";
   phaseSinceMs = performance.now();
   readonly openedAtMs = this.phaseSinceMs;
@@ -82,6 +83,7 @@ export class Connection extends SMTPConnection implements Session {
     this.#house = house;
     this.#cleartext = house.cleartextAllowed(peer);
     connections.set(this.session, this);
+    if (peer.servedAs !== undefined) this.serveAs(peer.servedAs);
   }
 
   /** Greets the client. */
@@ -89,6 +91,12 @@ export class Connection extends SMTPConnection implements Session {
     this._server.connections.add(this);
     this.on("error", (error) => this._server.emit("error", error));
     this.init();
+  }
+
+  /** After the handshake: with TLS from the start that is before the greeting, with STARTTLS behind our own (RFC 5321 4.2). */
+  serveAs(host: string): void {
+    this.servedAs = host;
+    this.name = host;
   }
 
   get clientAddress(): string {
@@ -194,6 +202,12 @@ export class Connection extends SMTPConnection implements Session {
   /** Without the library's 100 ms for early talkers: a client waits for the greeting of a submission server. */
   override init(): void {
     this._setListeners(() => this.connectionReady());
+  }
+
+  /** Under a brand's host the greeting names no product of ours. */
+  override _sendGreeting(): void {
+    if (this.servedAs === undefined) super._sendGreeting();
+    else this.send(220, `${this.servedAs} ESMTP`, false);
   }
 
   override _createParser(): Parser {

@@ -1,5 +1,7 @@
 /** What the room needs of the house. Functions are called per command or message: they must be cheap. */
 import type { SecureContextOptions } from "node:tls";
+import type { BrandHosts } from "../branding/hosts.ts";
+import type { CertificateFor } from "../branding/sni.ts";
 import type { Config } from "../platform/config.ts";
 import type { Metrics } from "../platform/metrics.ts";
 import type { InDoubt } from "../spool/in-doubt.ts";
@@ -33,12 +35,14 @@ export type SubmissionDeps = Readonly<{
   config: SubmissionConfig;
   /** Asked at each connection: another certificate serves from then on. */
   tls: Readonly<{ context(): SecureContextOptions }>;
+  /** Names of brands that this server answers to, with their certificates. Left out: none. */
+  brands?: BrandHosts & Readonly<{ certificate: CertificateFor }>;
   metrics: SubmissionMetrics;
   limits?: Partial<Limits>;
   inDoubt: Pick<InDoubt, "any" | "recognise" | "note">;
 }> &
   Pick<AuthDeps, "authenticate"> &
-  Omit<SessionDeps, "maxRecipients" | "gate" | "inDoubt"> &
+  Omit<SessionDeps, "maxRecipients" | "gate" | "inDoubt" | "brands"> &
   Omit<ReceiveDeps, "hostname" | "maxMessageBytes" | "metrics" | "memory" | "slabs" | "inDoubt"> &
   Omit<RefusalDeps, "metrics">;
 

@@ -6,12 +6,14 @@
  */
 import type { SMTPServerAddress, SMTPServerOptions } from "smtp-server";
 import type { SendingAccount } from "../accounts/authenticate.ts";
+import { whenKnown } from "../accounts/recent.ts";
 import { replyText } from "../mail/reply.ts";
 import type { Log } from "../platform/log.ts";
 import { authenticate } from "./auth.ts";
 import { type Connection, connectionOf } from "./connection.ts";
 import type { HandlerDeps, SubmissionDeps } from "./deps.ts";
 import type { Limits } from "./limits.ts";
+import type { ServedAs } from "./listener.ts";
 import { type Answer, receive } from "./receive.ts";
 import { noteRefusal } from "./refusals.ts";
 import * as replies from "./replies.ts";
@@ -36,6 +38,17 @@ export function createHandlers(
     onRcptTo: rcptHandler(deps),
     onData: dataHandler(deps),
     onClose: (session) => closed(connectionOf(session)),
+  };
+}
+
+/** After STARTTLS nothing is read before the callback. With TLS from the start the listener has asked. */
+export function secureHandler(servedAs: ServedAs): Handlers["onSecure"] {
+  return (_, session, callback) => {
+    const known = session.servername ? servedAs(session.servername) : undefined;
+    void whenKnown(known, (host) => {
+      if (host !== undefined) connectionOf(session).serveAs(host);
+      callback();
+    });
   };
 }
 

@@ -6,6 +6,7 @@
  */
 import { createServer, type Server, type Socket } from "node:net";
 import { type SecureContext, TLSSocket } from "node:tls";
+import type { Soon } from "../accounts/recent.ts";
 import { replyText } from "../mail/reply.ts";
 import type { Peer } from "./connection.ts";
 import type { ConnectionCounter, Limits } from "./limits.ts";
@@ -17,6 +18,8 @@ export type ListenerOptions = Readonly<{
   port: number; // 0: a free one
   /** Set for implicit TLS: the context in force for the next handshake. */
   secureContext?: () => SecureContext;
+  /** With TLS: another context for the name that a client asks for, and what it is then served as. */
+  sni?: Readonly<{ callback: SniCallback; servedAs: ServedAs }>;
   trusted: (address: string) => boolean;
   counter: ConnectionCounter;
   limits: Limits;
@@ -25,6 +28,11 @@ export type ListenerOptions = Readonly<{
   /** Told of what should not happen: a context or a session that can't be made. */
   failed: (error: unknown) => void;
 }>;
+
+export type SniCallback = (name: string, done: (error: Error | null, context?: SecureContext) => void) => void;
+
+/** The host of a brand; undefined: our own name. Never rejects. */
+export type ServedAs = (servername: string) => Soon<string | undefined>;
 
 export interface Listener {
   readonly port: number;
@@ -76,20 +84,24 @@ function listening(server: Server, { host, port }: ListenerOptions): Promise<voi
 type Arrival = { top: Socket };
 
 async function open(raw: Socket, arrival: Arrival, options: ListenerOptions): Promise<Peer | undefined> {
-  const { counter, limits, secureContext } = options;
+  const { counter, limits, secureContext, sni } = options;
   const deadline = setTimeout(() => arrival.top.destroy(), limits.openMs);
   try {
     const peer = await identify(raw, options);
     if (peer === undefined) return undefined;
     if (!counter.enter(peer.address)) return await refuse(raw, options);
     let ready = false;
+    let servedAs: string | undefined;
     try {
-      if (secureContext !== undefined && !raw.destroyed) arrival.top = secure(raw, secureContext());
-      ready = (arrival.top === raw || (await handshake(arrival.top))) && !arrival.top.destroyed;
+      if (secureContext !== undefined && !raw.destroyed) arrival.top = secure(raw, secureContext(), sni?.callback);
+      const open = arrival.top === raw || (await handshake(arrival.top));
+      const asked = open && sni !== undefined ? (arrival.top as TLSSocket).servername : undefined;
+      if (asked) servedAs = await sni?.servedAs(asked); // the greeting says it
+      ready = open && !arrival.top.destroyed;
     } finally {
       if (!ready) counter.leave(peer.address);
     }
-    return ready ? peer : undefined;
+    return ready ? { ...peer, servedAs } : undefined;
   } finally {
     clearTimeout(deadline);
   }
@@ -155,8 +167,8 @@ function proxied(socket: Socket, waitMs: number): Promise<{ address: string; por
   });
 }
 
-function secure(raw: Socket, secureContext: SecureContext): TLSSocket {
-  const socket = new TLSSocket(raw, { isServer: true, secureContext });
+function secure(raw: Socket, secureContext: SecureContext, sni: SniCallback | undefined): TLSSocket {
+  const socket = new TLSSocket(raw, { isServer: true, secureContext, ...(sni && { SNICallback: sni }) });
   socket.on("error", () => {});
   return socket;
 }

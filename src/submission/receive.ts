@@ -137,10 +137,11 @@ function addedFields(
   head: Head,
   name: string,
   session: Session,
-  { sender, parameters }: Transaction,
+  { sender, servedAs, parameters }: Transaction,
   deps: ReceiveDeps,
 ): Buffer | Reply {
-  const { hostname, clock } = deps;
+  const { clock } = deps;
+  const hostname = servedAs ?? deps.hostname;
   const at = clock.now();
   let text = receivedField({
     greetedAs: session.greetedAs,
@@ -186,7 +187,7 @@ async function decide(
   const first = await deps.inDoubt.recognise(submission, addedBytes);
   if (first !== undefined) return repeats(first, charge, deps);
   const reservation = await deps.gate.reserve(charge);
-  const barred = refusedBy(reservation, units);
+  const barred = refusedBy(reservation, units, account.supportAddress);
   if (barred !== undefined) return refusal(barred);
   const acceptance = await deps.accept(submission);
   const doubtful = { id, subaccountId, sizeBytes: received.sizeBytes - addedBytes, addedBytes };
@@ -198,7 +199,7 @@ async function decide(
   await release(charge, deps);
   if (acceptance.kind === "failed") return refusal({ reply: replies.temporaryFailure });
   const told = acceptance.kind === "rate" ? await deps.gate.rateReached(charge) : acceptance;
-  return refusal(refusedBy(told, units) ?? { reply: replies.temporaryFailure });
+  return refusal(refusedBy(told, units, account.supportAddress) ?? { reply: replies.temporaryFailure });
 }
 
 function faultRefusal({ about, reply }: ContentFault): Refusal {

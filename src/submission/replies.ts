@@ -38,7 +38,8 @@ export function tooManyRecipients(max: number): Reply {
   return make(452, "5.3", `Too many recipients, at most ${max} per message`);
 }
 
-export type Inactive = Readonly<{ state: string; publicMessage: string | null }>;
+/** `supportAddress`: of the account's brand, where it has one. */
+export type Inactive = Readonly<{ state: string; publicMessage: string | null; supportAddress?: string }>;
 
 /** At AUTH. */
 export function accountInactive(account: Inactive): Reply {
@@ -50,10 +51,18 @@ export function accountMayNotSend(account: Inactive): Reply {
   return make(550, "7.1", stateText(account));
 }
 
-/** With what its master has written for this case. */
-function stateText({ state, publicMessage }: Inactive): string {
-  return `Account is ${state}${publicMessage ? `: ${oneLine(publicMessage)}` : ""}`;
+/** With what its master has written for this case, and who helps. */
+function stateText({ state, publicMessage, supportAddress }: Inactive): string {
+  return `Account is ${state}${publicMessage ? `: ${oneLine(publicMessage)}` : ""}${contact(supportAddress)}`;
 }
+
+/** Behind what programs read. An address of this length keeps every line below its 512 octets (RFC 5321 4.5.3.1.5). */
+function contact(supportAddress: string | undefined): string {
+  const told = supportAddress !== undefined && supportAddress.length <= MAX_CONTACT;
+  return told ? `; contact ${supportAddress}` : "";
+}
+
+const MAX_CONTACT = 100;
 
 export const accountClosed = make(550, "7.1", "Account may not send");
 export const credentialRevoked = make(550, "7.1", "These credentials have been revoked");
@@ -67,7 +76,11 @@ export type Over = Readonly<{
 }>;
 
 /** `units`: what the message needs; 0 at MAIL, when nobody knows it yet. A subaccount never sees its master's numbers. */
-export function overLimit({ account, used, cap, resetsAt, reserved }: Over, units: number): Reply {
+export function overLimit(
+  { account, used, cap, resetsAt, reserved }: Over,
+  units: number,
+  supportAddress?: string,
+): Reply {
   const resets = isoSecond(resetsAt);
   const left = Math.max(0, cap - used);
   const full = left === 0 || units === 0;
@@ -75,7 +88,7 @@ export function overLimit({ account, used, cap, resetsAt, reserved }: Over, unit
     const text = full
       ? `Sending is paused for this account until ${resets}`
       : `${units} recipients are more than this account may send now`;
-    return make(550, "4.5", `${text} [QUOTA-MASTER]`);
+    return make(550, "4.5", `${text} [QUOTA-MASTER]${contact(supportAddress)}`);
   }
   if (reserved) {
     const why = `${used} of ${cap} used, the rest is reserved for transactional mail`;

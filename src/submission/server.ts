@@ -9,7 +9,7 @@ import { SMTPServer, type SMTPServerOptions } from "smtp-server";
 import { replyText } from "../mail/reply.ts";
 import { Connection, type House, type Peer } from "./connection.ts";
 import type { HandlerDeps, SubmissionDeps } from "./deps.ts";
-import { createHandlers } from "./handlers.ts";
+import { createHandlers, secureHandler } from "./handlers.ts";
 import { createConnectionCounter, defaultLimits, type Limits, overdue } from "./limits.ts";
 import { type Listener, type ListenerOptions, listen } from "./listener.ts";
 import { createMemory } from "./memory.ts";
@@ -130,6 +130,26 @@ function houseOf({ config, metrics, inDoubt }: SubmissionDeps, limits: Limits, d
   };
 }
 
+/** Certificates and names of brands, on both ports. Undefined where there are none: nothing is asked then. */
+function sniOf({ brands, log }: Pick<SubmissionDeps, "brands" | "log">): ListenerOptions["sni"] {
+  if (brands === undefined) return undefined;
+  return {
+    callback(name, done) {
+      const found = brands.certificate(name);
+      if (found instanceof Promise) void found.then((context) => done(null, context));
+      else done(null, found);
+    },
+    servedAs(name) {
+      const found = brands.find(name);
+      if (!(found instanceof Promise)) return found?.host;
+      return found.then(
+        (brand) => brand?.host,
+        (error: unknown) => void log.warn({ event: "session.unbranded", err: error }, "a brand's name was not used"),
+      );
+    },
+  };
+}
+
 function libraryOptions(
   deps: HandlerDeps,
   secure: boolean,
@@ -137,9 +157,12 @@ function libraryOptions(
   closed: (connection: Connection) => void,
 ): SMTPServerOptions {
   const { config } = deps;
+  const sni = sniOf(deps);
   return {
     ...deps.tls.context(),
     ...createHandlers(deps, limits, closed),
+    ...(sni && { SNICallback: sni.callback }),
+    ...(sni && !secure && { onSecure: secureHandler(sni.servedAs) }),
     secure,
     name: config.hostname,
     banner: "Postmeter",
@@ -179,10 +202,12 @@ async function listenAll(
   ];
   if (submissionsPort !== 0) {
     const implicit = certified(openServer(true), deps);
+    const sni = sniOf(deps);
     options.push({
       ...common,
       port: submissionsPort === "any" ? 0 : submissionsPort,
       secureContext: () => implicit().secureContext.get("*")!,
+      ...(sni && { sni }),
       opened: (socket, peer) => greet(implicit(), socket, peer),
     });
   }

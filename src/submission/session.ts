@@ -6,6 +6,7 @@
  */
 import type { Authenticator, SendingAccount } from "../accounts/authenticate.ts";
 import type { SubaccountPrincipal } from "../accounts/principal.ts";
+import type { BrandHosts } from "../branding/hosts.ts";
 import { domainOf, needsUtf8, parseAddress, recipientKey } from "../mail/address.ts";
 import { type MailParameters, type Parameters, readMailParameters, readRcptParameters } from "../mail/envelope.ts";
 import type { Reply } from "../mail/reply.ts";
@@ -21,6 +22,8 @@ import * as replies from "./replies.ts";
 export interface Session {
   readonly clientAddress: string;
   readonly greetedAs: string;
+  /** The host of a brand that the client asked for in its handshake, and that we answer as; undefined: our own name. */
+  readonly servedAs: string | undefined;
   readonly tls: boolean;
   /** AUTH is allowed on it: TLS is on, or cleartext is allowed from this machine. */
   readonly mayAuthenticate: boolean;
@@ -36,6 +39,8 @@ export type Transaction = {
 } & Readonly<{
   account: SendingAccount;
   sender: string; // "" for <>
+  /** What the trace calls this server, where that is not its own name. */
+  servedAs: string | undefined;
   parameters: MailParameters;
   recipients: Map<string, Recipient>; // by recipientKey
 }>;
@@ -50,6 +55,7 @@ export type SessionDeps = PermissionDeps &
   Readonly<{
     gate: Pick<Gate, "reserve">;
     inDoubt: Pick<InDoubt, "any">;
+    brands?: Pick<BrandHosts, "find">;
     clock: Clock;
     maxRecipients: number;
   }>;
@@ -73,10 +79,21 @@ export async function mail(session: Session, path: Path, deps: SessionDeps): Pro
   if ("reply" in account) return account;
   session.account = account;
   const refusal = await somethingLeft(account, periodAt(account.calendar, deps.clock.now()), deps);
-  if (refusal === undefined) {
-    session.transaction = { overflowed: false, account, sender, parameters: read.value, recipients: new Map() };
-  }
-  return refusal;
+  if (refusal !== undefined) return refusal;
+  const servedAs = session.servedAs === undefined ? undefined : await traceName(session.servedAs, account, deps);
+  session.transaction = { overflowed: false, account, sender, servedAs, parameters: read.value, recipients: new Map() };
+  return undefined;
+}
+
+/** The brand's host stands in messages of its own accounts alone, and only while it is proven. */
+async function traceName(
+  name: string,
+  { masterId, subaccountId }: SendingAccount,
+  { brands }: Pick<SessionDeps, "brands">,
+): Promise<string | undefined> {
+  const host = await brands?.find(name);
+  if (host?.masterId !== masterId) return undefined;
+  return host.subaccountId === null || host.subaccountId === subaccountId ? host.host : undefined;
 }
 
 /**
@@ -111,7 +128,8 @@ async function somethingLeft(
   const reservation = await deps.gate.reserve(chargeOf(account, period, 0));
   // It may be about to repeat a message that its limit is full with. Any other is refused at the end of data.
   const full = reservation.kind === "over" || reservation.kind === "rate";
-  return full && deps.inDoubt.any(account.subaccountId) ? undefined : refusedBy(reservation, 0);
+  if (full && deps.inDoubt.any(account.subaccountId)) return undefined;
+  return refusedBy(reservation, 0, account.supportAddress);
 }
 
 export function chargeOf(account: SendingAccount, period: Period, units: number): Charge {
@@ -121,9 +139,11 @@ export function chargeOf(account: SendingAccount, period: Period, units: number)
 }
 
 /** What gate or door say of a message of so many units; 0 at MAIL. */
-export function refusedBy(said: Reservation, units: number): Refusal | undefined {
+export function refusedBy(said: Reservation, units: number, supportAddress: string | undefined): Refusal | undefined {
   if (said.kind === "closed") return { reply: replies.accountClosed, reason: "account" };
-  if (said.kind === "over") return { reply: replies.overLimit(said, units), reason: `quota-${said.account}` };
+  if (said.kind === "over") {
+    return { reply: replies.overLimit(said, units, supportAddress), reason: `quota-${said.account}` };
+  }
   if (said.kind === "rate") return { reply: replies.rateReached(said.retryAfterSeconds, units), reason: "rate" };
   return undefined;
 }

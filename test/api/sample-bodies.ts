@@ -1,3 +1,9 @@
+/** In form only: no rule takes it. */
+const pair = {
+  certificate: "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+  private_key: "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+};
+
 /** A valid body for each route that needs one. */
 export const sampleBodies: Readonly<Record<string, Record<string, unknown>>> = {
   "POST /v1/masters": { name: "New Hosting", allowance: 10, notification_emails: ["ops@new.example"] },
@@ -23,6 +29,10 @@ export const sampleBodies: Readonly<Record<string, Record<string, unknown>>> = {
   "POST /v1/subaccounts/{id}/plan": { plan: "OURS plan", when: "now" },
   "POST /v1/transfers": { subaccount_id: "sub_01kb2m5xj7e1fr0x4m4f6a0z3q", standalone: true },
   "POST /v1/transfers/{id}/approve": { allowance: 10 },
+  "PATCH /v1/branding": { product_name: "Renamed Mail" },
+  "PUT /v1/branding/certificate": pair,
+  "PATCH /v1/subaccounts/{id}/branding": { product_name: "Renamed Mail" },
+  "PUT /v1/subaccounts/{id}/branding/certificate": pair,
   "POST /v1/keys": { name: "new key", scopes: ["read"] },
   "POST /v1/keys/{id}/rotate": { overlap_seconds: 600 },
   "POST /v1/members": { email: "new@people.example", role: "viewer" },

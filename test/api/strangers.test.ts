@@ -21,7 +21,17 @@ const actingFor = ({ caller, others }: Stranger, as: string) => ({
   as,
 });
 
-const tables = ["master", "subaccount", "credential", "api_key", "top_up", "sender_domain", "domain_grant", "hold"];
+const tables = [
+  "master",
+  "subaccount",
+  "credential",
+  "api_key",
+  "top_up",
+  "sender_domain",
+  "domain_grant",
+  "hold",
+  "brand",
+];
 
 async function stored(): Promise<string> {
   const parts = tables.map((table) =>

@@ -109,6 +109,8 @@ async function createCustomer(door: Door, master: Made, mark: string): Promise<A
   const { body: made } = await door.call("POST", "/v1/subaccounts", { key, body });
   const keyBody = { name: `${mark} key`, scopes: ["full"], subaccount_id: made.id };
   const { body: ownKey } = await door.call("POST", "/v1/keys", { key, body: keyBody });
+  const brand = { product_name: `${mark} Mail`, footer: `footer of ${mark}`, host: `mail.${mark}.example` };
+  await door.call("PATCH", `/v1/subaccounts/${made.id}/branding`, { key, body: brand });
   const { msg, cap } = await createMail(door, parseId("mas", master.id)!, parseId("sub", made.id)!, mark);
   const { body: domain } = await door.call("POST", `/v1/subaccounts/${made.id}/domains`, {
     key,

@@ -26,9 +26,10 @@ export class Client {
     return new Client(socket);
   }
 
-  static async connectSecure(port: number): Promise<Client> {
+  /** `servername`: what it asks for by SNI. */
+  static async connectSecure(port: number, servername?: string): Promise<Client> {
     const ground = connectTcp({ port, host: "127.0.0.1", noDelay: true });
-    const socket = connectTls({ socket: ground, rejectUnauthorized: false });
+    const socket = connectTls({ socket: ground, rejectUnauthorized: false, ...(servername && { servername }) });
     await new Promise<void>((resolve, reject) => socket.once("secureConnect", resolve).once("error", reject));
     return new Client(socket, ground);
   }
@@ -87,9 +88,9 @@ export class Client {
     return this.#buffer;
   }
 
-  async starttls(): Promise<void> {
+  async starttls(servername?: string): Promise<void> {
     this.#socket.removeAllListeners();
-    const socket = connectTls({ socket: this.#socket, rejectUnauthorized: false });
+    const socket = connectTls({ socket: this.#socket, rejectUnauthorized: false, ...(servername && { servername }) });
     await new Promise<void>((resolve, reject) => socket.once("secureConnect", resolve).once("error", reject));
     this.#socket = socket;
     this.#listen();

@@ -59,6 +59,7 @@ test("what connection.ts overrides is there to be overridden", () => {
     "_resetSession",
     "_setListeners",
     "connectionReady",
+    "_sendGreeting",
     "close",
   ]) {
     expect(Object.hasOwn(prototype, name), name).toBe(true);

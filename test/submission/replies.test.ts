@@ -61,6 +61,40 @@ describe("an account that may not send", () => {
   });
 });
 
+describe("a support address", () => {
+  const supportAddress = "help@acme.example";
+
+  test("stands behind what programs read", () => {
+    expect(replyText(accountInactive({ state: "suspended", publicMessage: null, supportAddress }))).toBe(
+      "5.7.13 Account is suspended; contact help@acme.example",
+    );
+    expect(replyText(accountMayNotSend({ state: "disabled", publicMessage: "Please pay", supportAddress }))).toBe(
+      "5.7.1 Account is disabled: Please pay; contact help@acme.example",
+    );
+    const over = { account: "master", used: 5, cap: 5, resetsAt } as const;
+    expect(replyText(overLimit(over, 1, supportAddress))).toBe(
+      "5.4.5 Sending is paused for this account until 2026-12-01T00:00:00Z [QUOTA-MASTER]; contact help@acme.example",
+    );
+    expect(replyText(overLimit({ ...over, account: "subaccount" }, 1, supportAddress))).toMatch(
+      /\[QUOTA-SUBACCOUNT\]$/,
+    );
+  });
+
+  test("that is long is left out, so that no line is longer than SMTP allows", () => {
+    const long = `${"x".repeat(60)}@${"y".repeat(60)}.example`;
+    const reply = replyText(
+      accountInactive({ state: "disabled", publicMessage: "z".repeat(300), supportAddress: long }),
+    );
+    expect(reply).not.toContain("contact");
+    const most = accountInactive({
+      state: "disabled",
+      publicMessage: "z".repeat(300),
+      supportAddress: `${"x".repeat(91)}@y.example`,
+    });
+    expect(replyText(most).length).toBeLessThan(500);
+  });
+});
+
 test("the library gets code and text", () => {
   expect(asError({ code: 550, detail: "7.1", text: "x" })).toMatchObject({ responseCode: 550, message: "5.7.1 x" });
 });
