@@ -24,7 +24,7 @@ const accountShape = z.union([masterShape, subaccountShape]);
 const accountChange = z.looseObject({}).openapi({
   anyOf: [{ $ref: "#/components/schemas/MasterChange" }, { $ref: "#/components/schemas/SubaccountChange" }],
   description:
-    "A master may change name, notification_emails, alert_thresholds, language, enforce_2fa and strict_allocation; a subaccount owner_name, owner_email, language and time_zone.",
+    "A master may change name, notification_emails, alert_thresholds, alert_delivery, alert_urgent_immediately, raise_link_max_percent, language, enforce_2fa and strict_allocation; a subaccount owner_name, owner_email, language and time_zone.",
 });
 
 type Own = MasterPrincipal | SubaccountPrincipal;

@@ -34,6 +34,8 @@ export type PersonId = Id<"per">;
 export type MemberId = Id<"mem">;
 export type LinkId = Id<"lnk">;
 export type SessionId = Id<"ses">;
+export type AlertId = Id<"alr">;
+export type AlertRuleId = Id<"rul">;
 export type NodeId = number;
 
 export interface IdOf {
@@ -57,6 +59,8 @@ export interface IdOf {
   imp: ImportId;
   blk: BulkChangeId;
   rev: ReviewId;
+  alr: AlertId;
+  rul: AlertRuleId;
 }
 export type Prefix = keyof IdOf;
 

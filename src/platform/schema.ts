@@ -11,7 +11,14 @@ import type {
   SubaccountTable,
 } from "./schema-accounts.ts";
 import type {
+  AlertLetterTable,
+  AlertRuleTable,
   AlertTable,
+  LetterTable,
+  UndeliverableEmailTable,
+  UsageMarkTable,
+} from "./schema-alerts.ts";
+import type {
   RefusalTable,
   StatementDueTable,
   StatementLineTable,
@@ -59,6 +66,11 @@ export type Schema = {
   statement_line: StatementLineTable;
   statement_due: StatementDueTable;
   alert: AlertTable;
+  alert_rule: AlertRuleTable;
+  alert_letter: AlertLetterTable;
+  usage_mark: UsageMarkTable;
+  letter: LetterTable;
+  undeliverable_email: UndeliverableEmailTable;
   message: MessageTable;
   body: BodyTable;
   recipient: RecipientTable;
