@@ -125,7 +125,7 @@ test("a limit that will be reached in three days is told once, with the same fig
   await using tomorrow = await later(database, DAY_MS);
   await send(110, tomorrow);
   expect(await watch(tomorrow)).toMatchObject({ forecasts: 1 });
-  const [told] = await alerts(database, subaccountId);
+  const told = (await alerts(database, subaccountId)).find(({ reason }) => reason === "forecast");
   const { reaches, atEnd, used } = await readForecast(tomorrow.db, operator, subaccountId, tomorrow.clock);
   expect(told).toMatchObject({ reason: "forecast", used, base: 2000, data: { ...reaches, at_end: atEnd } });
   expect(reaches.expected).toBe("2035-10-20");

@@ -15,6 +15,8 @@ export const sampleBodies: Readonly<Record<string, Record<string, unknown>>> = {
   "POST /v1/reviews/{id}/close": { decision: "release" },
   "POST /v1/views": { name: "new view" },
   "PATCH /v1/views/{id}": { name: "Renamed" },
+  "POST /v1/alert_rules": { kind: "forecast", days_before: 7 },
+  "PATCH /v1/alert_rules/{id}": { enabled: false },
   "POST /v1/keys": { name: "new key", scopes: ["read"] },
   "POST /v1/keys/{id}/rotate": { overlap_seconds: 600 },
   "POST /v1/members": { email: "new@people.example", role: "viewer" },

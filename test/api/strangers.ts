@@ -23,6 +23,7 @@ const kinds: readonly [start: string, kind: keyof Things][] = [
   ["/v1/imports/", "imp"],
   ["/v1/reviews/", "rev"],
   ["/v1/bulk_changes/", "blk"],
+  ["/v1/alert_rules/", "rul"],
 ];
 
 /** Slugs are names of the whole platform: none is the thing of a tenant. */

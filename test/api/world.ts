@@ -23,6 +23,7 @@ export type Things = Readonly<{
   imp: string;
   rev: string;
   blk: string;
+  rul: string;
 }>;
 
 export type Account = Readonly<{ key: string; things: Things; marks: readonly string[] }>;
@@ -101,6 +102,8 @@ async function createCustomer(door: Door, master: Made, mark: string): Promise<A
   const keyBody = { name: `${mark} key`, scopes: ["full"], subaccount_id: made.id };
   const { body: ownKey } = await door.call("POST", "/v1/keys", { key, body: keyBody });
   const { msg, cap } = await createMail(door, parseId("mas", master.id)!, parseId("sub", made.id)!, mark);
+  const rule = { kind: "jump", name: `rule of ${mark}`, subaccount_id: made.id };
+  const { body: rul } = await door.call("POST", "/v1/alert_rules", { key, body: rule });
   const { body: domain } = await door.call("POST", `/v1/subaccounts/${made.id}/domains`, {
     key,
     body: { name: `${mark}.example` },
@@ -122,6 +125,7 @@ async function createCustomer(door: Door, master: Made, mark: string): Promise<A
     view: master.view,
     imp: master.imp,
     blk: master.blk,
+    rul: rul.id,
   };
   const ids = Object.entries(things).flatMap(([kind, id]) =>
     ["mas", "stm", "view", "imp", "blk"].includes(kind) ? [] : [id],

@@ -138,6 +138,7 @@ export function viewOf(world: World, account: Master | Customer): Account {
     imp: none("imp"),
     rev: none("rev"),
     blk: none("blk"),
+    rul: none("rul"),
   };
   const asMaster = account.kind === "master" ? [account.id, account.mark, account.keyId] : [];
   return { key: account.key, things, marks: [...marks, ...domains, ...ids, ...asMaster] };
