@@ -1,13 +1,16 @@
 /** The background jobs of a node: what runs when, and which room's function it calls. */
 import { syncUsage } from "./accounts/sync-usage.ts";
 import { takeNextPlans } from "./accounts/take-next-plan.ts";
+import { sendDigests } from "./alerts/digest.ts";
 import { notifyAlert } from "./alerts/notify.ts";
+import { watchUsage } from "./alerts/watch.ts";
 import { forgetRuns, reviveRuns } from "./bulk/forget.ts";
 import { runJob } from "./bulk/run.ts";
 import { purgeCaptured } from "./delivery/captured.ts";
 import { createTxtLookup } from "./domains/lookup.ts";
 import { recheckDomains } from "./domains/recheck.ts";
 import type { House } from "./house.ts";
+import { forgetLetters, settleLetters } from "./letters/outcomes.ts";
 import { tellExpiring } from "./lifecycle/expiring.ts";
 import { closeDue } from "./metering/close.ts";
 import { forgetRefusals } from "./metering/forget-refusals.ts";
@@ -36,6 +39,9 @@ const crontab = `
 */5 * * * * expire_held ?max=1
 * * * * * revive_runs ?max=1
 */30 * * * * recheck_domains
+* * * * * letters ?max=1&queue=letters
+*/5 * * * * digests ?max=1&queue=digests
+*/10 * * * * watch_usage ?max=1&queue=watch_usage
 `;
 
 export function startHousekeeping(house: House, publicUrl: string): Promise<AsyncDisposable> {
@@ -47,6 +53,12 @@ export function startHousekeeping(house: House, publicUrl: string): Promise<Asyn
     locked_out: (payload) => tellLockedOut(db, payload, letters),
     password_reset: (payload) => sendReset(db, payload, { ...letters, keyring }),
     review_letter: (payload) => mailReview(db, payload, letters),
+    digests: async () => void (await sendDigests(db, letters)),
+    letters: async () => void (await settleLetters(db, clock)),
+    async watch_usage() {
+      const watched = await watchUsage(db, clock);
+      if (watched.accounts > 0) log.info({ event: "alerts.usage_watched", ...watched });
+    },
     sync_usage: (payload) => syncUsage(db, payload),
     reconcile: async () => void (await reconcile({ database, gate, metrics, log })),
     statements: async () => void (await closeDue(db, { clock, log })),
@@ -71,6 +83,7 @@ export function startHousekeeping(house: House, publicUrl: string): Promise<Asyn
         () => forgetLinks(db, clock),
         () => forgetSessions(db, clock),
         () => forgetRuns(db),
+        () => forgetLetters(db, eventsMs),
       ]);
     },
   };

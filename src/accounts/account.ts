@@ -27,6 +27,12 @@ export type Master = Readonly<{
   notificationEmails: readonly NotificationEmail[];
   /** Percent, ascending. */
   alertThresholds: readonly number[];
+  /** When alerts are told; a rule of alerts/ may say otherwise. */
+  alertDelivery: "immediately" | "daily" | "weekly";
+  /** What is used up, and refusals, at once all the same. */
+  alertUrgentImmediately: boolean;
+  /** By how many percent of its limit a link in an alert may raise an account without a log-in. */
+  raiseLinkMaxPercent: number;
   /** Of mails and pages for its people; null: English. */
   language: string | null;
   /** Its members must have a second factor. */

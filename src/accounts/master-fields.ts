@@ -15,6 +15,9 @@ export type MasterDetails = {
   strictAllocation?: boolean | undefined;
   notificationEmails?: readonly NotificationEmail[] | undefined;
   alertThresholds?: readonly number[] | undefined;
+  alertDelivery?: "immediately" | "daily" | "weekly" | undefined;
+  alertUrgentImmediately?: boolean | undefined;
+  raiseLinkMaxPercent?: number | undefined;
   language?: string | null | undefined;
   enforce2fa?: boolean | undefined;
   expiresAt?: Date | null | undefined;
@@ -33,6 +36,9 @@ export const masterFields = {
   strictAllocation: { column: "strict_allocation", rule: rule.flag },
   notificationEmails: { column: "notification_emails", rule: rule.notificationEmails(1), json: true },
   alertThresholds: { column: "alert_thresholds", rule: rule.alertThresholds },
+  alertDelivery: { column: "alert_delivery", rule: rule.oneOf(["immediately", "daily", "weekly"]) },
+  alertUrgentImmediately: { column: "alert_urgent_immediately", rule: rule.flag },
+  raiseLinkMaxPercent: { column: "raise_link_max_percent", rule: rule.between(0, 1000) },
   language: { column: "language", rule: rule.orNull(rule.language) },
   enforce2fa: { column: "enforce_2fa", rule: rule.flag },
   contactPolicy: { column: "contact_policy", rule: contactPolicy, json: true },
@@ -45,6 +51,9 @@ export const ownFields: readonly (keyof MasterDetails)[] = [
   "strictAllocation",
   "notificationEmails",
   "alertThresholds",
+  "alertDelivery",
+  "alertUrgentImmediately",
+  "raiseLinkMaxPercent",
   "language",
   "enforce2fa",
   "contactPolicy",

@@ -1,102 +1,93 @@
 /**
- * The job `alert`: one mail for a threshold that was crossed (or for the first refusal) to those who want to hear of it.
+ * The job `alert`: an alert is told by letter at once, put by for a digest, or not told at all, as its rule says.
  *
- * Invariant: the mail is in the spool exactly once: `notified_at` is set in the transaction that puts it there, under a
- * lock on the alert; a job that is run again finds it set.
+ * Invariant: it is told exactly once: `notified_at` is set in the transaction that puts the letters into the spool, under
+ * a lock on the alert; a job that is run again finds it set, or the alert waiting for its digest.
  * On failure: nothing is stored; the job is tried again.
  */
-import { type Selectable, sql } from "kysely";
-import { contactsOf } from "../letters/contacts.ts";
+import { sql } from "kysely";
+import type { Contacts } from "../letters/contacts.ts";
 import { type LetterDeps, sendLetter } from "../letters/send.ts";
 import type { Db } from "../platform/database.ts";
-import { type AccountId, formatId, type MasterId, type SubaccountId } from "../platform/ids.ts";
-import type { ContactPolicy, NotificationEmail, Schema } from "../platform/schema.ts";
-import { type QuotaAlert, quotaLetter } from "./quota-letter.ts";
+import type { AccountId, AlertId, SubaccountId } from "../platform/ids.ts";
+import { alertLetter } from "./alert-letter.ts";
+import { contactsOfAlert } from "./contacts.ts";
+import { type Alert, type AlertContext, withContext } from "./read-alerts.ts";
+import type { Delivery } from "./rule.ts";
 
-type Key = Readonly<{ account_id: AccountId; period_start: string; level: number; version: number }>;
+/** `id` is missing where a version before wrote the job. */
+type Key = Readonly<{
+  id?: AlertId;
+  account_id: AccountId;
+  period_start: string;
+  level: number | null;
+  version: number | null;
+}>;
 
 export async function notifyAlert(db: Db, payload: unknown, deps: LetterDeps): Promise<void> {
-  const key = payload as Key;
   await db.transaction().execute(async (trx) => {
-    const alert = await lockAlert(trx, key);
+    const alert = await lockAlert(trx, payload as Key);
     if (alert === undefined) return;
-    const account = await readAccount(trx, alert);
-    if (account !== undefined) await sendToContacts(trx, alert, account, deps);
-    await sql`update alert set notified_at = pm_now() where account_id = ${alert.account_id}
-      and period_start = ${alert.period_start} and level = ${alert.level} and version = ${alert.version}`.execute(trx);
+    const [context] = await withContext(trx, [alert]);
+    const delivery = context === undefined ? "off" : deliveryOf(context);
+    if (delivery === "daily" || delivery === "weekly") return putBy(trx, context!, delivery);
+    const told = delivery === "immediately" && (await tell(trx, context!, deps)) > 0;
+    await sql`update alert set notified_at = pm_now(), delivery = ${told ? delivery : "off"}
+      where id = ${alert.id}`.execute(trx);
   });
 }
 
-type Alert = Selectable<Schema["alert"]>;
-
-/** Undefined: it has been notified already. */
-async function lockAlert(trx: Db, { account_id, period_start, level, version }: Key): Promise<Alert | undefined> {
-  return await trx
+/** Undefined: it is told, or it waits for a digest. */
+async function lockAlert(trx: Db, { id, account_id, period_start, level, version }: Key): Promise<Alert | undefined> {
+  const query = trx
     .selectFrom("alert")
     .selectAll()
-    .where("account_id", "=", account_id)
-    .where("period_start", "=", new Date(period_start))
-    .where("level", "=", level)
-    .where("version", "=", version)
     .where("notified_at", "is", null)
-    .forUpdate()
-    .executeTakeFirst();
+    .where("digest_at", "is", null)
+    .forUpdate();
+  const one =
+    id !== undefined
+      ? query.where("id", "=", id)
+      : query
+          .where("account_id", "=", account_id)
+          .where("period_start", "=", new Date(period_start))
+          .where("level", "=", level)
+          .where("version", "=", version);
+  return await one.executeTakeFirst();
 }
 
-type Account = Pick<QuotaAlert, "name" | "topUp" | "cap" | "overage" | "periodEnd"> &
-  Readonly<{
-    masterEmails: NotificationEmail[];
-    masterLanguage: string | null;
-    masterZone: string;
-    policy: ContactPolicy;
-    subaccountEmails: NotificationEmail[] | null;
-    ownerEmail: string | null;
-    language: string | null;
-    timeZone: string | null;
-  }>;
-
-async function readAccount(trx: Db, alert: Alert): Promise<Account | undefined> {
-  const { rows } = await sql<Account>`
-    select coalesce(s.name, m.name) as name, u.top_up as "topUp", u.cap, m.overage, u.period_end as "periodEnd",
-           m.notification_emails as "masterEmails", m.language as "masterLanguage", m.time_zone as "masterZone",
-           m.contact_policy as policy,
-           s.notification_emails as "subaccountEmails", s.owner_email as "ownerEmail", s.language, s.time_zone as "timeZone"
-      from master m
-      join usage u on u.account_id = ${alert.account_id} and u.period_start = ${alert.period_start}
-      left join subaccount s on s.id = u.account_id
-     where m.id = ${alert.master_id}`.execute(trx);
-  return rows[0];
+export function deliveryOf({ alert, account, rule }: AlertContext): Delivery | "off" {
+  if (!rule.enabled) return "off";
+  const { level } = alert;
+  const wanted = alert.reason !== "threshold" || level === null ? null : rule.percents;
+  if (wanted !== null && !wanted.some((percent) => percent > account.levelBefore && percent <= level!)) return "off";
+  if (rule.delivery !== null) return rule.delivery;
+  const urgent = alert.reason === "refused" || (alert.base !== null && alert.used >= alert.base);
+  return urgent && account.urgentImmediately ? "immediately" : account.masterDelivery;
 }
 
-async function sendToContacts(trx: Db, alert: Alert, account: Account, deps: LetterDeps): Promise<void> {
-  const isMaster = alert.account_id === alert.master_id;
-  const master = {
-    notificationEmails: account.masterEmails,
-    contactPolicy: account.policy,
-    language: account.masterLanguage,
-    timeZone: account.masterZone,
-  };
-  const subaccount = { ...account, notificationEmails: account.subaccountEmails };
-  const facts = factsOf(alert, account);
-  for (const { to, reader } of contactsOf("quota", master, isMaster ? null : subaccount)) {
-    const of = { masterId: alert.master_id, subaccountId: null };
-    await sendLetter(trx, { of, to, reader, write: (who, origin) => quotaLetter(facts, who, origin) }, deps);
+async function putBy(trx: Db, { alert, account }: AlertContext, delivery: Delivery): Promise<void> {
+  await sql`update alert set delivery = ${delivery}, digest_at = digest_at(pm_now(), ${account.masterZone}, ${delivery})
+    where id = ${alert.id}`.execute(trx);
+}
+
+/** Returns how many letters were written. */
+async function tell(trx: Db, context: AlertContext, deps: LetterDeps): Promise<number> {
+  const contacts = contactsOfAlert(context);
+  for (const { side, to, reader } of contacts) {
+    const posting = {
+      of: brandedFor(context.alert, side),
+      to,
+      reader,
+      write: (who: typeof reader, origin: string) => alertLetter(context, side, who, origin, null),
+    };
+    const message_id = await sendLetter(trx, posting, deps);
+    await trx.insertInto("alert_letter").values({ alert_id: context.alert.id, message_id, side }).execute();
   }
+  return contacts.length;
 }
 
-function factsOf(alert: Alert, { name, topUp, cap, overage, periodEnd }: Account): QuotaAlert {
-  const isMaster = alert.account_id === alert.master_id;
-  return {
-    account: isMaster ? "master" : "subaccount",
-    id: isMaster ? formatId("mas", alert.account_id as MasterId) : formatId("sub", alert.account_id as SubaccountId),
-    level: alert.level,
-    reason: alert.reason,
-    used: alert.used,
-    base: alert.base,
-    name,
-    topUp,
-    cap,
-    overage,
-    periodEnd,
-  };
+/** A subaccount's people see its brand, its master's people theirs. */
+export function brandedFor({ account_id, master_id }: Alert, side: Contacts["side"]) {
+  return { masterId: master_id, subaccountId: side === "subaccount" ? (account_id as SubaccountId) : null };
 }

@@ -1,5 +1,7 @@
 /** Every endpoint there is. */
 import { accountEndpoints } from "./account.ts";
+import { alertRuleEndpoints } from "./alert-rules.ts";
+import { alertEndpoints } from "./alerts.ts";
 import { auditEndpoints } from "./audit.ts";
 import { brandingEndpoints } from "./branding.ts";
 import { bulkChangeEndpoints } from "./bulk-changes.ts";
@@ -9,6 +11,7 @@ import type { Deps } from "./deps.ts";
 import { domainEndpoints } from "./domains.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { eventEndpoints } from "./events.ts";
+import { forecastEndpoints } from "./forecasts.ts";
 import { grantEndpoints } from "./grants.ts";
 import { importEndpoints } from "./imports.ts";
 import { keyEndpoints } from "./keys.ts";
@@ -55,6 +58,9 @@ const rooms = [
   meEndpoints,
   ownerEndpoints,
   usageEndpoints,
+  forecastEndpoints,
+  alertEndpoints,
+  alertRuleEndpoints,
   messageEndpoints,
   eventEndpoints,
   auditEndpoints,

@@ -29,6 +29,19 @@ const contactPolicyChange = z
   .strictObject(topicMembers)
   .partial()
   .openapi({ description: "A topic that is not named stays as it is.", example: { review: "master" } });
+const alertDelivery = z.enum(["immediately", "daily", "weekly"]).openapi({
+  description:
+    "Alerts are told at once, or all together at 08:00 in the master's time zone, weekly on Mondays. A rule may say otherwise.",
+});
+const alertUrgentImmediately = z
+  .boolean()
+  .openapi({ description: "What is used up, and the first refusal, is told at once all the same." });
+const raiseLinkMaxPercent = field.ruled(z.int(), between(0, 1000)).openapi({
+  minimum: 0,
+  maximum: 1000,
+  description:
+    "By how many percent of its limit the link in an alert may raise a subaccount without a log-in; 0: not at all.",
+});
 
 const optional = {
   overage: z.enum(["block", "bill"]).optional(),
@@ -38,6 +51,9 @@ const optional = {
   sender_policy: z.enum(["verified", "any"]).optional(),
   strict_allocation: z.boolean().optional(),
   alert_thresholds: field.alertThresholds.optional(),
+  alert_delivery: alertDelivery.optional(),
+  alert_urgent_immediately: alertUrgentImmediately.optional(),
+  raise_link_max_percent: raiseLinkMaxPercent.optional(),
   language: field.language.nullable().optional(),
   enforce_2fa: z.boolean().optional().openapi({ description: "Its members must have a second factor." }),
   expires_at: field.instantField.nullable().optional(),
@@ -78,6 +94,9 @@ export const masterShape = z
       z.union([z.string(), z.strictObject({ email: z.string(), topics: z.array(z.string()) })]),
     ),
     alert_thresholds: z.array(z.int()),
+    alert_delivery: alertDelivery,
+    alert_urgent_immediately: alertUrgentImmediately,
+    raise_link_max_percent: raiseLinkMaxPercent,
     language: z.string().nullable(),
     enforce_2fa: z.boolean(),
     contact_policy: contactPolicyShape,
@@ -108,6 +127,9 @@ export function showMaster(master: Master): z.output<typeof masterShape> {
     strict_allocation: master.strictAllocation,
     notification_emails: master.notificationEmails.map((item) => item),
     alert_thresholds: [...master.alertThresholds],
+    alert_delivery: master.alertDelivery,
+    alert_urgent_immediately: master.alertUrgentImmediately,
+    raise_link_max_percent: master.raiseLinkMaxPercent,
     language: master.language,
     enforce_2fa: master.enforce2fa,
     contact_policy: { ...master.contactPolicy },

@@ -89,6 +89,13 @@ function withDetails(command: Command): Command {
     .option("--strict-allocation", "the limits of its subaccounts never exceed the allowance together")
     .option("--no-strict-allocation", "they may")
     .option("--alert-thresholds <percents>", "e.g. 80,90,95,100", input.percents)
+    .addOption(
+      new Option("--alert-delivery <how>", "alerts at once, or together at 08:00").choices([
+        "immediately",
+        "daily",
+        "weekly",
+      ]),
+    )
     .option("--expires-at <time>", "the end date, or none", input.instantOrNone);
 }
 
@@ -175,6 +182,7 @@ function shownMaster(master: Master): Shown {
     "strict allocation": master.strictAllocation,
     "notification emails": emails.join(", "),
     "alert thresholds": master.alertThresholds.join(", "),
+    "alert delivery": master.alertDelivery,
     language: master.language,
     "own subaccount": formatId("sub", master.ownSubaccountId),
     expires: master.expiresAt ?? undefined,

@@ -4,6 +4,7 @@ import { readDailyUsage } from "../metering/daily.ts";
 import { listSubaccountUsage, readMasterUsage, readUsage } from "../metering/usage.ts";
 import type { MasterId } from "../platform/ids.ts";
 import { formatId, type SubaccountId } from "../platform/ids.ts";
+import { shownForecast } from "./forecast.ts";
 import * as input from "./input.ts";
 import { facts, instant, table } from "./layout.ts";
 import { operator, type Session } from "./session.ts";
@@ -11,17 +12,19 @@ import { page, shape } from "./shape.ts";
 import { usageFacts } from "./subaccount-view.ts";
 import { type Cli, type Options, runWith, type Shown, verb } from "./verb.ts";
 
-type UsageOptions = Options & { period?: string; daily?: true; subaccounts?: true; limit: number };
+type UsageOptions = Options & { period?: string; daily?: true; forecast?: true; subaccounts?: true; limit: number };
 
 export function addUsageCommand(program: Command, cli: Cli): void {
   verb(program, "usage", "what a subaccount or a master has used in a period", [
     "usage sub_01kb2m5xj7e1fr0x4m4f6a0z3q",
     "usage sub_01kb2m5xj7e1fr0x4m4f6a0z3q --daily --period 2026-11-01",
+    "usage sub_01kb2m5xj7e1fr0x4m4f6a0z3q --forecast",
     "usage mas_01kb2m5xj7e1fr0x4m4f6a0z3q --subaccounts --json",
   ])
     .argument("<account>", "sub_... or mas_...", input.account)
     .option("--period <date>", "its first day in the master's time zone; the running one by default")
     .option("--daily", "day by day, of a subaccount")
+    .option("--forecast", "when the limit or allowance will be used up")
     .option("--subaccounts", "of each subaccount of a master")
     .option("--limit <n>", "how many subaccounts at most", input.rows, 100)
     .action((ref: input.AccountRef, options: UsageOptions, command: Command) => {
@@ -29,7 +32,11 @@ export function addUsageCommand(program: Command, cli: Cli): void {
       if (options.subaccounts && ref.kind === "subaccount") {
         command.error("error: --subaccounts is for a master", { exitCode: 2 });
       }
+      if (options.forecast && (options.daily || options.subaccounts || options.period)) {
+        command.error("error: --forecast is of the running period, and stands alone", { exitCode: 2 });
+      }
       return runWith(cli, options, (session) => {
+        if (options.forecast) return shownForecast(session, ref);
         if (ref.kind === "subaccount")
           return options.daily ? daily(session, ref.id, options) : one(session, ref.id, options);
         return options.subaccounts ? each(session, ref.id, options) : ofMaster(session, ref.id, options);

@@ -2,8 +2,8 @@
  * What happened to a message or an account, written in the transaction of what happened.
  *
  * Not written here, since it can be derived or follows from another row: message.accepted (the message itself),
- * message.refused and quota.refused (the refusals), quota.threshold (the trigger on alert), and the outcomes of
- * deliveries, which spool/settle writes in bulk.
+ * message.refused and quota.refused (the refusals), quota.threshold, quota.forecast and usage.jump (the trigger on alert),
+ * and the outcomes of deliveries, which spool/settle writes in bulk.
  */
 import type { Clock } from "../platform/clock.ts";
 import type { Db } from "../platform/database.ts";
@@ -18,6 +18,9 @@ export const eventTypes = [
   "quota.threshold",
   "quota.refused",
   "quota.changed",
+  "quota.forecast",
+  "usage.jump",
+  "notification.bounced",
   "subaccount.state_changed",
   "subaccount.plan_changed",
   "subaccount.expiring",

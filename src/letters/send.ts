@@ -1,7 +1,8 @@
 /**
  * Puts a letter into the spool: system mail, unmetered, in the caller's transaction.
  *
- * Invariant: a letter is in the queue exactly when its cause has committed; who calls decides that it is written once.
+ * Invariant: a letter is in the queue exactly when its cause has committed; who calls decides that it is written once. What
+ * becomes of it is watched (outcomes.ts).
  * On failure: throws, and nothing of the transaction stays.
  */
 import { CompiledQuery } from "kysely";
@@ -54,6 +55,9 @@ export async function sendLetter(trx: Db, { of, to, reader, write }: Posting, de
     smtpUtf8: to.some(needsUtf8),
   } as const;
   await enqueue(clientOf(trx), mail, config.queueLifetimeMs);
+  const states = to.map(() => "queued");
+  const row = { message_id: id, master_id: mail.masterId, recipients: [...to], states, sent_at: clock.now() };
+  await trx.insertInto("letter").values(row).execute();
   return id;
 }
 

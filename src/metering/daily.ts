@@ -1,16 +1,15 @@
-/** A period date by date: from the kept sums of its days, and from the entries where none are kept. */
+/** A period date by date, as its owners see it. */
 import { sql } from "kysely";
 import { findSubaccount, type SubaccountRef } from "../accounts/find.ts";
 import type { Principal } from "../accounts/principal.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Db } from "../platform/database.ts";
 import type { AskedUsage } from "./counters.ts";
-import { dateIndex, datesOf, type LocalDate } from "./dates.ts";
+import { datesOf, type LocalDate } from "./dates.ts";
 import { findPeriod } from "./find-period.ts";
-import { type KeptPart, readKeptParts, spansWithout } from "./kept-sums.ts";
-import { addSums, countedUnits, EMPTY_SUM, idAt, type LedgerSum, spanOf, sumsOf } from "./ledger.ts";
+import { EMPTY_SUM } from "./ledger.ts";
 import type { Period } from "./period.ts";
-import { eachSlice, type Span, widthFor } from "./slices.ts";
+import { sumDates } from "./sum-dates.ts";
 
 /**
  * `date` is a day of the master's time zone, `2026-11-01`. A message stands on the day its id was made, seconds before
@@ -45,58 +44,6 @@ export async function readDailyUsage(
     period,
     days: dates.map(({ date }, i) => ({ date, ...(sums.get(i) ?? EMPTY_SUM), refused: refused.get(i) ?? 0 })),
   };
-}
-
-/** By index of the date. */
-type Sums = Map<number, LedgerSum>;
-
-async function sumDates(db: Db, asked: AskedUsage, dates: readonly LocalDate[]): Promise<Sums> {
-  const { period, id } = asked;
-  const sums: Sums = new Map();
-  const add = (i: number, sum: LedgerSum) => sums.set(i, addSums(sums.get(i) ?? EMPTY_SUM, sum));
-  const kept = usable(await readKeptParts(db, asked), dates);
-  for (const { span, messages, units, corrections } of kept) {
-    if (span !== null) add(dateIndex(dates, span.fromMs), { messages, units, corrections });
-  }
-  const span = spanOf(period);
-  const left = spansWithout(span, new Set(kept.map(({ day }) => day)));
-  await eachSlice(left, { widthMs: widthFor(span, await countedUnits(db, id, period)) }, async (slice) => {
-    const rows = await readSlice(db, asked, dates, slice);
-    for (const { n, messages, units, corrections } of rows) add(Math.max(n - 1, 0), { messages, units, corrections });
-    return rows.reduce((sum, row) => sum + row.entries, 0);
-  });
-  return sums;
-}
-
-/**
- * The days whose parts lie each within one date. Others are read from their entries: the zone, or what is known of it, was
- * another one when they were summed.
- */
-function usable(parts: readonly KeptPart[], dates: readonly LocalDate[]): KeptPart[] {
-  const torn = new Set(
-    parts
-      .filter(({ span }) => span !== null && dateIndex(dates, span.fromMs) !== dateIndex(dates, span.toMs - 1))
-      .map(({ day }) => day),
-  );
-  return parts.filter(({ day }) => !torn.has(day));
-}
-
-type SliceRow = LedgerSum & Readonly<{ n: number; entries: number }>;
-
-/** `n`: how many dates begin up to there. */
-async function readSlice(
-  db: Db,
-  { id, masterId, period }: AskedUsage,
-  dates: readonly LocalDate[],
-  { fromMs, toMs }: Span,
-): Promise<SliceRow[]> {
-  const { rows } = await sql<SliceRow>`
-    select width_bucket(id, ${dates.map(({ startMs }) => idAt(startMs))}::uuid[]) as n, count(*) as entries, ${sumsOf}
-      from usage_entry
-     where master_id = ${masterId} and period_start = ${period.start} and subaccount_id = ${id}
-       and id >= ${idAt(fromMs)}::uuid and id < ${idAt(toMs)}::uuid
-     group by 1`.execute(db);
-  return rows;
 }
 
 /** Messages, by index of the date. */

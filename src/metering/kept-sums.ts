@@ -42,24 +42,30 @@ async function readKept(db: Db, { masterId, period }: Account): Promise<Kept> {
   return { days, sums };
 }
 
-/** A kept sum of the entries whose ids are of `span`; null: the subaccount has none on that day. */
+/** A kept sum of the entries whose ids are of `span`; null: the account has none on that day. */
 export type KeptPart = LedgerSum & Readonly<{ day: string; span: Span | null }>;
 
-/** What is kept of one subaccount, with every summed day. */
+/** What is kept of one subaccount, or with null of all of the master's together, with every summed day. */
 export async function readKeptParts(
   db: Db,
-  { id, masterId, period }: Account & Readonly<{ id: SubaccountId }>,
+  { id, masterId, period }: Account & Readonly<{ id: SubaccountId | null }>,
 ): Promise<KeptPart[]> {
-  const which = sql`master_id = ${masterId} and period_start = ${period.start} and subaccount_id = ${id}`;
+  const which = sql`master_id = ${masterId} and period_start = ${period.start} and ${ofAccount(id)}`;
   const { rows } = await sql<LedgerSum & { day: string; since: Date | null; until: Date }>`
     with summed as materialized (${summedDays(period)})
-    select summed.entry_day::text as day, d.since, d.until, coalesce(d.messages, 0) as messages,
-           coalesce(d.units, 0) as units, coalesce(d.corrections, 0) as corrections
-      from summed left join ${keptOf(which)} d on true`.execute(db);
+    select summed.entry_day::text as day, d.since, d.until, coalesce(sum(d.messages), 0)::bigint as messages,
+           coalesce(sum(d.units), 0)::bigint as units, coalesce(sum(d.corrections), 0)::bigint as corrections
+      from summed left join ${keptOf(which)} d on true
+     group by summed.entry_day, d.since, d.until`.execute(db);
   return rows.map(({ since, until, ...row }) => ({
     ...row,
     span: since === null ? null : { fromMs: since.getTime(), toMs: until.getTime() },
   }));
+}
+
+/** A condition on subaccount_id: one, or with null any. */
+export function ofAccount(id: SubaccountId | null): RawBuilder<unknown> {
+  return id === null ? sql`true` : sql`subaccount_id = ${id}`;
 }
 
 /** Of those that lie wholly within the span of the period's ids; what sticks out at its ends is little. */

@@ -38,6 +38,8 @@ export type PlanId = Id<"plan">;
 export type TemplateId = Id<"tpl">;
 export type TransferId = Id<"tra">;
 export type ErasureId = Id<"era">;
+export type AlertId = Id<"alr">;
+export type AlertRuleId = Id<"rul">;
 export type NodeId = number;
 
 export interface IdOf {
@@ -65,6 +67,8 @@ export interface IdOf {
   tpl: TemplateId;
   tra: TransferId;
   era: ErasureId;
+  alr: AlertId;
+  rul: AlertRuleId;
 }
 export type Prefix = keyof IdOf;
 

@@ -23,6 +23,9 @@ export type MasterTable = {
   strict_allocation: Generated<boolean>;
   notification_emails: Json<NotificationEmail[]>;
   alert_thresholds: Generated<number[]>;
+  alert_delivery: Generated<"immediately" | "daily" | "weekly">;
+  alert_urgent_immediately: Generated<boolean>;
+  raise_link_max_percent: Generated<number>;
   language: string | null;
   enforce_2fa: Generated<boolean>;
   own_subaccount_id: SubaccountId;

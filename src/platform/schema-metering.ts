@@ -105,16 +105,3 @@ export type StatementDueTable = {
   master_id: MasterId;
   due_at: Date;
 };
-
-export type AlertTable = {
-  account_id: AccountId;
-  period_start: Date;
-  level: number;
-  version: number;
-  master_id: MasterId;
-  used: number;
-  base: number | null;
-  reason: "threshold" | "refused";
-  created_at: Date;
-  notified_at: Date | null;
-};

@@ -10,9 +10,16 @@ import type {
   NodeTable,
   SubaccountTable,
 } from "./schema-accounts.ts";
+import type {
+  AlertLetterTable,
+  AlertRuleTable,
+  AlertTable,
+  LetterTable,
+  UndeliverableEmailTable,
+  UsageMarkTable,
+} from "./schema-alerts.ts";
 import type { RateWindowTable } from "./schema-limits.ts";
 import type {
-  AlertTable,
   RefusalTable,
   StatementDueTable,
   StatementLineTable,
@@ -63,6 +70,11 @@ export type Schema = {
   statement_line: StatementLineTable;
   statement_due: StatementDueTable;
   alert: AlertTable;
+  alert_rule: AlertRuleTable;
+  alert_letter: AlertLetterTable;
+  usage_mark: UsageMarkTable;
+  letter: LetterTable;
+  undeliverable_email: UndeliverableEmailTable;
   message: MessageTable;
   body: BodyTable;
   recipient: RecipientTable;

@@ -33,6 +33,8 @@ export const sampleBodies: Readonly<Record<string, Record<string, unknown>>> = {
   "PUT /v1/branding/certificate": pair,
   "PATCH /v1/subaccounts/{id}/branding": { product_name: "Renamed Mail" },
   "PUT /v1/subaccounts/{id}/branding/certificate": pair,
+  "POST /v1/alert_rules": { kind: "forecast", days_before: 7 },
+  "PATCH /v1/alert_rules/{id}": { enabled: false },
   "POST /v1/keys": { name: "new key", scopes: ["read"] },
   "POST /v1/keys/{id}/rotate": { overlap_seconds: 600 },
   "POST /v1/members": { email: "new@people.example", role: "viewer" },

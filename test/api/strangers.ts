@@ -26,6 +26,7 @@ const kinds: readonly [start: string, kind: keyof Things][] = [
   ["/v1/plans/", "plan"],
   ["/v1/templates/", "tpl"],
   ["/v1/transfers/", "tra"],
+  ["/v1/alert_rules/", "rul"],
 ];
 
 /** Slugs are names of the whole platform: none is the thing of a tenant. */

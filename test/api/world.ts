@@ -26,6 +26,7 @@ export type Things = Readonly<{
   plan: string;
   tpl: string;
   tra: string;
+  rul: string;
 }>;
 
 export type Account = Readonly<{ key: string; things: Things; marks: readonly string[] }>;
@@ -112,6 +113,8 @@ async function createCustomer(door: Door, master: Made, mark: string): Promise<A
   const brand = { product_name: `${mark} Mail`, footer: `footer of ${mark}`, host: `mail.${mark}.example` };
   await door.call("PATCH", `/v1/subaccounts/${made.id}/branding`, { key, body: brand });
   const { msg, cap } = await createMail(door, parseId("mas", master.id)!, parseId("sub", made.id)!, mark);
+  const rule = { kind: "jump", name: `rule of ${mark}`, subaccount_id: made.id };
+  const { body: rul } = await door.call("POST", "/v1/alert_rules", { key, body: rule });
   const { body: domain } = await door.call("POST", `/v1/subaccounts/${made.id}/domains`, {
     key,
     body: { name: `${mark}.example` },
@@ -138,6 +141,7 @@ async function createCustomer(door: Door, master: Made, mark: string): Promise<A
     blk: master.blk,
     plan: master.plan,
     tpl: master.tpl,
+    rul: rul.id,
   };
   const ids = Object.entries(things).flatMap(([kind, id]) => (mastersThings.includes(kind) ? [] : [id]));
   return { key: ownKey.key, things, marks: [mark, mark.toLowerCase(), made.credential.username, ...ids] };

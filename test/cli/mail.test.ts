@@ -63,6 +63,9 @@ test("usage is shown for a subaccount, by day, for a master and for its subaccou
     { used: 0 },
     { id: sub, used: 3, limit: 100 },
   ]);
+  expect(await json("usage", sub, "--forecast")).toMatchObject({ used: 3, limit: 100, state: "unknown", at_end: null });
+  expect((await run("usage", mas, "--forecast")).out).toMatch(/^100 % +too few days are known$/m);
+  expect(await run("usage", sub, "--forecast", "--daily")).toMatchObject({ code: 2 });
   expect(await run("usage", sub, "--period", "yesterday")).toMatchObject({
     code: 1,
     err: expect.stringContaining("No period starts on yesterday"),

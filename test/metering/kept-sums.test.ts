@@ -180,7 +180,7 @@ test("control: a kept sum that lies is believed, so these comparisons would see 
 test("control: a sum that reaches over two dates of another zone would be put on the wrong one", async () => {
   const { database, masterId, shown } = await oneEntry();
   await database.pool.query("update master set time_zone = 'Asia/Tokyo' where id = $1", [masterId]);
-  const main = mutateProgram("src/metering/daily.ts", { from: "!torn.has(day)", to: "day !== undefined" });
+  const main = mutateProgram("src/metering/sum-dates.ts", { from: "!torn.has(day)", to: "day !== undefined" });
   const mutant = (await import(join(dirname(main), "metering", "daily.ts"))) as {
     readDailyUsage: typeof readDailyUsage;
   };
