@@ -54,6 +54,8 @@ export type Subaccount = Readonly<{
   masterId: MasterId;
   /** The master's own sending: no limit, can't be closed. */
   own: boolean;
+  /** Of the people who answer for it: one can log in, or one is invited. */
+  owner: "in" | "invited" | null;
   name: string;
   slug: string;
   /** The strongest of its own and its master's states, suspensions and end dates. */

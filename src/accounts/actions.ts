@@ -9,11 +9,24 @@ import type { Subaccount } from "./account.ts";
 import type { Principal } from "./principal.ts";
 import { flagActions, moveOf, stateActions } from "./states.ts";
 
-export const rowActions = ["change", "top_up", ...stateActions, ...flagActions] as const;
+export const rowActions = [
+  "change",
+  "top_up",
+  ...stateActions,
+  ...flagActions,
+  "log_in_as",
+  "invite",
+  "resend_invitation",
+  "reset_password",
+  "temporary_password",
+  "renew",
+] as const;
 export type RowAction = (typeof rowActions)[number];
 
-export type ActionFacts = Pick<Subaccount, "own" | "ownState" | "suspendedAt" | "monthlyLimit"> &
-  Readonly<{ movedTo?: unknown }>;
+export type ActionFacts = Pick<
+  Subaccount,
+  "own" | "state" | "ownState" | "suspendedAt" | "expiresAt" | "monthlyLimit" | "owner" | "ownerEmail" | "movedTo"
+>;
 
 /** In the order of `rowActions`. */
 export function actionsOf(subaccount: ActionFacts, principal: Principal): RowAction[] {
@@ -36,11 +49,17 @@ function kindOf(action: RowAction): Kind {
 }
 
 function fits(subaccount: ActionFacts, action: RowAction): boolean {
-  const { ownState, suspendedAt, monthlyLimit } = subaccount;
+  const { state, ownState, suspendedAt, expiresAt, monthlyLimit, owner, ownerEmail, movedTo } = subaccount;
+  const closed = state === "closed" || state === "archived";
   if (action === "change") return true;
   if (action === "suspend") return suspendedAt === null;
   if (action === "resume") return suspendedAt !== null;
   if (action === "top_up") return monthlyLimit !== null && ownState !== "closed" && ownState !== "archived";
+  if (action === "log_in_as") return !closed;
+  if (action === "invite") return !closed && owner === null && ownerEmail !== null;
+  if (action === "resend_invitation") return !closed && owner === "invited";
+  if (action === "reset_password" || action === "temporary_password") return owner === "in";
+  if (action === "renew") return movedTo === null && !subaccount.own && (closed || expiresAt !== null);
   const move = moveOf(subaccount, action);
   return move !== undefined && move !== "stays";
 }

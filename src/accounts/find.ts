@@ -97,6 +97,11 @@ async function lockMaster(db: Db, id: MasterId, purpose: "keep" | "change"): Pro
       from (select current_setting('lock_timeout') as wait offset 0) usual`.execute(db);
 }
 
+/** Whether somebody answers for it who can log in, or is invited to. */
+const ownerOfIt = sql<"in" | "invited" | null>`(
+  select case when bool_or(b.accepted_at is not null) then 'in' when count(*) > 0 then 'invited' end
+    from member b where b.subaccount_id = s.id and b.role = 'owner' and b.removed_at is null)`;
+
 /** Subaccounts `s` with what their masters `m` decide for them; for accounts/list-subaccounts.ts too. */
 export function selectSubaccounts(db: Db) {
   return db
@@ -107,7 +112,8 @@ export function selectSubaccounts(db: Db) {
     .select("m.time_zone as master_time_zone")
     .select(["m.state as master_state", "m.suspended_at as master_suspended_at", "m.expires_at as master_expires_at"])
     .select(nextPlanName.as("next_plan"))
-    .select(sql<boolean>`m.own_subaccount_id = s.id`.as("own"));
+    .select(sql<boolean>`m.own_subaccount_id = s.id`.as("own"))
+    .select(ownerOfIt.as("owner"));
 }
 
 /** What a look-up has read, before it is a proof of permission. */
@@ -119,6 +125,7 @@ export type SubaccountRow = Selectable<Schema["subaccount"]> &
   Omit<CalendarColumns, "time_zone"> &
   Readonly<{
     own: boolean;
+    owner: "in" | "invited" | null;
     next_plan: string | null;
     master_time_zone: string;
     master_state: "active" | "closed";
@@ -178,6 +185,7 @@ export function subaccountOf(row: SubaccountRow, now: Date): Subaccount {
     id: row.id,
     masterId: row.master_id,
     own: row.own,
+    owner: row.owner,
     name: row.name,
     slug: row.slug,
     state: shownState(now, ...statesOf(row)),

@@ -34,7 +34,8 @@ function sendInvitation(deps: Deps, action: "invite" | "resend_invitation", summ
       path: `/v1/subaccounts/{id}/${action}`,
       tag,
       summary,
-      description: "To an owner who has not accepted yet, else to owner_email.",
+      description:
+        "`invite`: owner_email becomes an owner. `resend_invitation`: to the owner who has not accepted yet.",
       access: { who: owners, scopes: [] },
       params: idParams("sub"),
       body: noMembers,
@@ -44,7 +45,7 @@ function sendInvitation(deps: Deps, action: "invite" | "resend_invitation", summ
     },
     async ({ db, principal, params }) => {
       const subaccount = await findSubaccount(db, principal, params.id, deps.clock);
-      const { email, name } = await inviteOwner(db, principal, subaccount, lettersOf(deps));
+      const { email, name } = await inviteOwner(db, principal, subaccount, action !== "invite", lettersOf(deps));
       return { body: { email, name } };
     },
   );
@@ -165,7 +166,7 @@ function logInAs({ keyring, clock, publicUrl }: Deps): Endpoint {
       path: "/v1/subaccounts/{id}/log_in_as",
       tag,
       summary: "A link that opens the account as its people see it",
-      access: { who: owners, scopes: ["read"] },
+      access: { who: owners, scopes: [] },
       params: idParams("sub"),
       body: actingInput,
       status: 201,
@@ -187,7 +188,7 @@ function logInAsMaster({ keyring, clock, publicUrl }: Deps): Endpoint {
       path: "/v1/masters/{id}/log_in_as",
       tag: "Masters",
       summary: "A link that opens the master's account as its people see it",
-      access: { who: operatorOnly, scopes: ["read"] },
+      access: { who: operatorOnly, scopes: [] },
       params: idParams("mas"),
       body: actingInput,
       status: 201,

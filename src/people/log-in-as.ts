@@ -7,7 +7,7 @@
 import type { Master, Subaccount } from "../accounts/account.ts";
 import { line } from "../accounts/fields.ts";
 import { requireChange } from "../accounts/permit.ts";
-import { type Principal, scopesOf } from "../accounts/principal.ts";
+import type { Principal } from "../accounts/principal.ts";
 import { record } from "../audit/record.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Db } from "../platform/database.ts";
@@ -33,8 +33,7 @@ export async function createLogInAs(
   clock: Clock,
 ): Promise<Readonly<{ path: string; expiresAt: Date }>> {
   if (principal.kind === "subaccount") throw new Fault("forbidden", "Only whoever looks after an account may do this.");
-  const readOnly = input.readOnly === true;
-  if (!readOnly) requireChange(principal);
+  requireChange(principal);
   const wrong = line(500)(input.reason);
   if (wrong !== undefined) throw invalid("/reason", wrong);
   if (account.state === "closed" || account.state === "archived") {
@@ -45,7 +44,7 @@ export async function createLogInAs(
   if (subaccount === undefined && principal.kind === "master")
     throw new Fault("forbidden", "This is your own account.");
   const where = { masterId, subaccountId: subaccount?.id ?? null };
-  const acting = actingOf(principal, input.reason, readOnly || !scopesOf(principal).includes("full"));
+  const acting = actingOf(principal, input.reason, input.readOnly === true);
   return inTransaction(db, async (trx) => {
     const link = { purpose: "log_in_as", ttlMs: LINK_MS, ...where, data: { acting } } as const;
     const { token, expiresAt } = await createLink(trx, link, keyring, clock);

@@ -67,13 +67,14 @@ async function findOwner(trx: Db, subaccount: Subaccount): Promise<Place | undef
 }
 
 /**
- * A (new) invitation to the owner; the one before is void. Without an owner the subaccount's owner_email becomes one.
+ * An invitation to owner_email, who becomes an owner; or again to the owner who is invited already: the link before it is void.
  * @throws Fault forbidden, conflict without an address, when it was accepted, or when the account is closed
  */
 export async function inviteOwner(
   db: Db,
   principal: Principal,
   subaccount: Subaccount,
+  again: boolean,
   deps: InviteDeps,
 ): Promise<Place> {
   requireMasterChange(principal);
@@ -81,7 +82,10 @@ export async function inviteOwner(
     throw new Fault("conflict", `The account is ${subaccount.state}; reopen it first.`);
   }
   return inTransaction(db, async (trx) => {
-    const place = (await findOwner(trx, subaccount)) ?? (await ownerToBe(trx, subaccount, deps));
+    const invited = await findOwner(trx, subaccount);
+    if (again && invited === undefined) throw new Fault("conflict", "Nobody is invited yet: invite the owner first.");
+    if (!again && invited !== undefined) throw new Fault("conflict", "There is an owner: resend the invitation.");
+    const place = invited ?? (await ownerToBe(trx, subaccount, deps));
     await sendInvitation(trx, place, deps);
     await noteOwner(trx, principal, "member.invited", subaccount, place.memberId, deps);
     return place;

@@ -14,7 +14,9 @@ import type { PortalDeps } from "./deps.ts";
 import { mountInvite } from "./invite.ts";
 import { mountLogIn } from "./log-in.ts";
 import { mountLogInAs } from "./log-in-as.ts";
+import { mountRenew } from "./renew.ts";
 import { mountReset } from "./reset.ts";
+import { mountTransfer } from "./transfer.ts";
 import type { Env } from "./visit.ts";
 
 export function createPortal(deps: PortalDeps): Hono<Env> {
@@ -25,6 +27,8 @@ export function createPortal(deps: PortalDeps): Hono<Env> {
   mountReset(app, deps);
   mountLogInAs(app, deps);
   mountAccount(app, deps);
+  mountRenew(app, deps);
+  mountTransfer(app, deps);
   return app;
 }
 

@@ -57,7 +57,14 @@ async function put(id: string, { state, flag, limit }: Facts): Promise<void> {
 const requests: { readonly [A in RowAction]?: Pick<Ask, "body"> & { method?: string; path?: string } } = {
   change: { method: "PATCH", path: "", body: { owner_name: "after" } },
   top_up: { path: "/top_ups", body: { units: 1 } },
+  log_in_as: { body: { reason: "to look" } },
+  renew: { body: { months: 1 } },
 };
+
+/** They change no row of the account. */
+const ofPeople = new Set<RowAction>(["invite", "resend_invitation", "reset_password", "temporary_password"]);
+/** An account that is open and has no end can be renewed, too; a row does not offer it. */
+const tryable = rowActions.filter((action) => action !== "renew");
 
 /** Whether it was allowed and changed something. A subaccount changes itself at /v1/account. */
 async function tried(id: string, action: RowAction, ask: Ask): Promise<boolean> {
@@ -66,7 +73,7 @@ async function tried(id: string, action: RowAction, ask: Ask): Promise<boolean> 
   const own =
     answer.status === 403 && action === "change" ? await call(method, "/v1/account", { ...ask, body }) : answer;
   expect([200, 201, 401, 403, 404, 409], answer.text).toContain(own.status);
-  if (own.status === 201) return true;
+  if (own.status === 201 || (own.status === 200 && ofPeople.has(action))) return true;
   const { rows } = await database.pool.query("select version from subaccount where id = $1", [parseId("sub", id)]);
   return own.status === 200 && Number(rows[0].version) !== version;
 }
@@ -76,13 +83,13 @@ describe.each(callers)("to %s", (_, ask) => {
     await put(shop.id, facts);
     const shown = await call("GET", `/v1/subaccounts/${shop.id}`, ask);
     const done: RowAction[] = [];
-    for (const action of rowActions) {
+    for (const action of tryable) {
       await put(shop.id, facts);
       if (await tried(shop.id, action, ask)) done.push(action);
     }
     // A closed account's own key opens nothing at all.
     if (shown.status === 401) expect(done).toEqual([]);
-    else expect(shown.body.actions).toEqual(done);
+    else expect(shown.body.actions.filter((action: RowAction) => action !== "renew")).toEqual(done);
   });
 });
 
@@ -93,12 +100,49 @@ describe("the master's own subaccount", () => {
     await put(id, facts);
     const shown = await call("GET", `/v1/subaccounts/${id}`, { key: OPERATOR_KEY });
     const done: RowAction[] = [];
-    for (const action of rowActions) {
+    for (const action of tryable) {
       await put(id, facts);
       if (await tried(id, action, { key: OPERATOR_KEY })) done.push(action);
     }
     expect(shown.body.actions).toEqual(done);
     expect(done).not.toContain("close");
+  });
+});
+
+describe("people", () => {
+  const active = { state: "active", flag: "none", limit: 100 } as const;
+  const seen = async () => (await call("GET", `/v1/subaccounts/${shop.id}`, { key: master.key })).body.actions;
+  const ofOwner = ["invite", "resend_invitation", "reset_password", "temporary_password"] as const;
+
+  test("are offered what fits: an invitation, another, or a new password", async () => {
+    await put(shop.id, active);
+    await database.pool.query("update subaccount set owner_email = 'pat@shop.example' where id = $1", [
+      parseId("sub", shop.id),
+    ]);
+    const works = async () => {
+      const done: string[] = [];
+      for (const action of [...ofOwner].reverse()) {
+        const fits = (await seen()).includes(action);
+        const answer = await call("POST", `/v1/subaccounts/${shop.id}/${action}`, { key: master.key });
+        expect(answer.status < 300, action).toBe(fits);
+        if (fits) done.push(action);
+      }
+      return done;
+    };
+    expect(await works()).toEqual(["invite"]);
+    expect(await works()).toEqual(["resend_invitation"]);
+    await database.pool.query("update member set accepted_at = pm_now()");
+    await database.pool.query("update person set password_hash = 'x'");
+    expect(await works()).toEqual(["temporary_password", "reset_password"]);
+  });
+
+  test("renewing is offered to what has an end, or is closed", async () => {
+    await put(shop.id, { ...active, flag: "expired" });
+    expect(await seen()).toContain("renew");
+    await put(shop.id, { ...active, state: "closed" });
+    expect(await seen()).toContain("renew");
+    await put(shop.id, active);
+    expect(await seen()).not.toContain("renew");
   });
 });
 
@@ -109,7 +153,8 @@ describe("a row of the list", () => {
     const list = await call("GET", "/v1/subaccounts", { key: master.key });
     const one = await call("GET", `/v1/subaccounts/${shop.id}`, { key: master.key });
     expect(list.body.data[0].actions).toEqual(one.body.actions);
-    expect(one.body.actions).toEqual(["change", "top_up", "close", "disable"]);
+    const people = ["reset_password", "temporary_password"]; // of the owner that the test above has let in
+    expect(one.body.actions).toEqual(["change", "top_up", "close", "disable", "log_in_as", ...people]);
   });
 
   test("of a suspended master offers the master nothing, the operator as before", async () => {
@@ -122,7 +167,8 @@ describe("a row of the list", () => {
 });
 
 test("control: a table that allows one move more, or one less, is noticed", () => {
-  const facts = { own: false, ownState: "pending", suspendedAt: null, monthlyLimit: 1 } as const;
+  const states = { own: false, state: "pending", ownState: "pending", suspendedAt: null, expiresAt: null } as const;
+  const facts = { ...states, monthlyLimit: 1, owner: null, ownerEmail: null, movedTo: null } as const;
   const operator = { kind: "operator", via: "key" } as const;
   const offered = actionsOf(facts, operator);
   const legal = stateActions.filter((action) => {
