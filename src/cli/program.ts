@@ -12,6 +12,7 @@ import { addDomainCommands } from "./domain.ts";
 import { addKeyCommands } from "./key.ts";
 import { addLedgerCommands } from "./ledger.ts";
 import { addMasterCommands } from "./master.ts";
+import { addMemberCommands } from "./member.ts";
 import { addMigrateCommand } from "./migrate.ts";
 import { addQueueCommands } from "./queue.ts";
 import { addQuotaCommands } from "./quota.ts";
@@ -26,6 +27,7 @@ const commands = [
   addSubaccountCommands,
   addCredentialCommands,
   addKeyCommands,
+  addMemberCommands,
   addQuotaCommands,
   addUsageCommand,
   addStatementCommands,

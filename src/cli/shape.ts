@@ -29,7 +29,7 @@ export function shape(value: unknown, prefix?: Prefix): unknown {
   );
 }
 
-const snake = (name: string) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+const snake = (name: string) => name.replace(/[A-Z]|(?<=[a-z])(?=\d)/g, (letter) => `_${letter.toLowerCase()}`);
 
 type Shaped = Record<string, unknown>;
 

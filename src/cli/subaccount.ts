@@ -1,12 +1,12 @@
 /** `postmeter subaccount`: the customers of a reseller. */
 import type { Command } from "commander";
 import { changeSubaccount } from "../accounts/change-subaccount.ts";
-import { createSubaccount } from "../accounts/create-subaccount.ts";
 import { findSubaccount } from "../accounts/find.ts";
 import { listSubaccounts, type SubaccountSort, subaccountSorts } from "../accounts/list-subaccounts.ts";
 import type { Sort } from "../accounts/sort.ts";
 import { type ShownState, shownStates } from "../accounts/states.ts";
 import { type SubaccountDetails, subaccountFields } from "../accounts/subaccount-fields.ts";
+import { onboardSubaccount } from "../people/owner.ts";
 import { formatId, type MasterId, type SubaccountId } from "../platform/ids.ts";
 import type { NotificationEmail } from "../platform/schema.ts";
 import * as input from "./input.ts";
@@ -113,7 +113,7 @@ function detailsOf({ json: _, email, ...given }: DetailOptions): SubaccountDetai
   };
 }
 
-type CreateOptions = DetailOptions & { master: MasterId; name: string; limit: number | input.None };
+type CreateOptions = DetailOptions & { master: MasterId; name: string; limit: number | input.None; invite?: true };
 
 function addCreate(subaccount: Command, cli: Cli): void {
   const command = verb(subaccount, "create", "a subaccount with its first SMTP credential, shown once", [
@@ -126,18 +126,23 @@ function addCreate(subaccount: Command, cli: Cli): void {
       "--limit <units>",
       "recipients in a period; 0: may not send, none: the master's only",
       input.unitsOrNone,
-    );
+    )
+    .option("--invite", "by mail to --owner-email, instead of a credential: it waits until the owner accepts");
   withDetails(command).action((options: CreateOptions) =>
-    runWith(cli, options, async ({ db, clock, keyring }) => {
+    runWith(cli, options, async ({ db, clock, keyring, config }) => {
       const { master: masterId, name, limit: monthlyLimit } = input.withNulls(options);
-      const details = { ...detailsOf(options), masterId, name, monthlyLimit };
-      const { subaccount: created, credential } = await createSubaccount(db, operator, details, keyring(), clock);
+      const onboarding = options.invite ? ("invite" as const) : ("handover" as const);
+      const details = { ...detailsOf(options), masterId, name, monthlyLimit, onboarding };
+      const letters = { clock, config, keyring: keyring() };
+      const { subaccount: created, credential, logInPath } = await onboardSubaccount(db, operator, details, letters);
       const { json, text } = await shownSubaccount(db, created, clock);
       if (credential === null) return { json, text };
       const { credential: shown, password } = credential;
+      const url = logInPath === null ? null : `${config.publicUrl}${logInPath}`;
+      const link = url === null ? "" : `\nlog-in link (once)     ${url}`;
       return {
-        json: { ...(json as object), credential: { ...credentialShape(shown), password } },
-        text: `${text}\n\nSMTP user name         ${shown.username}\nSMTP password (once)   ${password}`,
+        json: { ...(json as object), credential: { ...credentialShape(shown), password }, log_in_url: url },
+        text: `${text}\n\nSMTP user name         ${shown.username}\nSMTP password (once)   ${password}${link}`,
       };
     }),
   );
