@@ -60,6 +60,7 @@ async function handOver(session: Session, run: Run, file: string | undefined): P
   const chunks = await takeCredentials(session.db, operator, run.id as ImportId, {
     keyring: session.keyring(),
     clock: session.clock,
+    publicUrl: session.config.publicUrl,
   });
   await pipeline(chunks, target);
   return file;
