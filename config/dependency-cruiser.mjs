@@ -13,7 +13,6 @@ export const rooms = [
   "accounts",
   "metering",
   "quota",
-  "bulk",
   "domains",
   "spool",
   "delivery",
@@ -22,6 +21,7 @@ export const rooms = [
   "reviews",
   "people",
   "lifecycle",
+  "bulk",
   "alerts",
 ];
 export const doors = ["submission", "api", "portal", "cli"];

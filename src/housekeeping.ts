@@ -71,7 +71,8 @@ export function startHousekeeping(house: House, publicUrl: string): Promise<Asyn
     recheck_domains: async () =>
       void (await recheckDomains({ db, clock, log, lookup: createTxtLookup(config.dnsServers) })),
     expire_held: async () => void (await expireHeld(db)),
-    bulk_run: (payload) => runJob(db, payload, { keyring, clock, log, publish: (id) => publishAccount(db, gate, id) }),
+    bulk_run: (payload) =>
+      runJob(db, payload, { ...letters, keyring, log, publish: (id) => publishAccount(db, gate, id) }),
     revive_runs: async () => void (await reviveRuns(db)),
     async purge() {
       const { retentionBodiesMs: bodiesMs, retentionMessagesMs: messagesMs, retentionEventsMs: eventsMs } = config;

@@ -19,7 +19,7 @@ import { requireVersion } from "./version.ts";
 
 export type SavedView = Readonly<{
   id: ViewId;
-  /** `key_...`, or `operator`. */
+  /** `mem_...`, `key_...`, or `operator`. */
   owner: string;
   /** Whether the asking principal owns it. */
   mine: boolean;
@@ -45,8 +45,9 @@ export type ViewDetails = Readonly<{
 /** Of one owner; more are hardly looked at. */
 const MAX_VIEWS = 200;
 
-/** Who saves: the key that asks; the operator also where it acts for a master. */
+/** Who saves: the person or the key that asks; the operator also where it acts for a master. */
 export function ownerOf(principal: Principal): string {
+  if (principal.memberId !== undefined) return formatId("mem", principal.memberId);
   return principal.kind === "operator" || principal.keyId === null ? "operator" : formatId("key", principal.keyId);
 }
 

@@ -140,7 +140,7 @@ function credentials(deps: Deps): Endpoint {
       tag,
       summary: "Take the credentials of those that were created, once",
       description:
-        "A table: id, external_id, name, username, password. It is gone with the first answer, and a day after the import ended.",
+        "A table: id, external_id, name, username, password, log_in_url (works once, within a day). It is gone with the first answer, and a day after the import ended.",
       access: changing,
       params: idParams("imp"),
       body: noMembers,
@@ -149,7 +149,7 @@ function credentials(deps: Deps): Endpoint {
       also: { "text/csv": "One row per created subaccount." },
     },
     async ({ db, principal, params }) => {
-      const chunks = await takeCredentials(db, principal, params.id, deps);
+      const chunks = await takeCredentials(db, principal, params.id, { ...deps, publicUrl: deps.publicUrl() });
       return { content: { type: "text/csv; charset=utf-8", fileName: "credentials.csv", chunks } };
     },
   );

@@ -15,6 +15,11 @@ const tag = "Reviews";
 const reading = { who: everyone, scopes: ["read"] } as const;
 const words = text(5000).min(1);
 
+const decision = z.enum(decisions, {
+  error: ({ input }) =>
+    input === undefined ? "This member is required." : `This must be one of: ${decisions.join(", ")}.`,
+});
+
 const reviewShape = z
   .strictObject({
     id: shownId("rev"),
@@ -100,7 +105,7 @@ export function reviewEndpoints(deps: Deps): Endpoint[] {
         path: "/v1/reviews/{id}/close",
         summary: "Decide: release what it holds, or suspend the subaccount",
         access: { who: operatorOnly, scopes: [] },
-        body: z.strictObject({ decision: z.enum(decisions), note: words.nullable().optional() }),
+        body: z.strictObject({ decision, note: words.nullable().optional() }),
       },
       async ({ db, principal, params, body }) => {
         const review = await closeReview(db, principal, params.id, body, clock);

@@ -58,7 +58,7 @@ const viewShape = z
     sort: z.string().nullable(),
     columns: z.array(z.string()).nullable(),
     shared: z.boolean(),
-    owner: z.string().openapi({ description: "The key that saved it, or `operator`." }),
+    owner: z.string().openapi({ description: "The person or key that saved it, or `operator`." }),
     mine: z.boolean().openapi({ description: "Whether the caller may change it." }),
     created_at: instant,
     updated_at: instant,

@@ -20,12 +20,15 @@ import { findRun, showRunId } from "./runs.ts";
 export const SECRETS_KEPT_MS = 24 * 3_600_000;
 const PAGE = 500;
 
-type Secret = Readonly<{ username: string; password: string }>;
+/** `path`: where its owner logs in for the first time, within a day of the row's work; null without an address. */
+type Secret = Readonly<{ username: string; password: string; path: string | null }>;
+type Made = NewCredential & Readonly<{ logInPath: string | null }>;
 
 const contextOf = (runId: BulkRunId, n: number) => `import:${runId}:${n}`;
 
-export function sealCredential(keyring: Keyring, runId: BulkRunId, n: number, made: NewCredential): Buffer {
-  const secret: Secret = { username: made.credential.username, password: made.password };
+export function sealCredential(keyring: Keyring, runId: BulkRunId, n: number, made: Made): Buffer {
+  const { credential, password, logInPath: path } = made;
+  const secret: Secret = { username: credential.username, password, path };
   return keyring.encrypt(Buffer.from(JSON.stringify(secret)), contextOf(runId, n));
 }
 
@@ -37,7 +40,7 @@ export async function takeCredentials(
   db: Db,
   principal: Principal,
   id: ImportId,
-  { keyring, clock }: Readonly<{ keyring: Keyring; clock: Clock }>,
+  { keyring, clock, publicUrl }: Readonly<{ keyring: Keyring; clock: Clock; publicUrl: string }>,
 ): Promise<AsyncIterable<string>> {
   requireMasterChange(principal);
   const run = await findRun(db, principal, "import", id);
@@ -61,7 +64,7 @@ export async function takeCredentials(
     };
     await record(trx, { principal, ...what, masterId: run.masterId, subaccountId: null }, clock);
   });
-  return rowsOf(db, id, keyring);
+  return rowsOf(db, id, { keyring, publicUrl });
 }
 
 type Row = Readonly<{
@@ -72,12 +75,14 @@ type Row = Readonly<{
   external_id: string | null;
 }>;
 
-async function* rowsOf(db: Db, id: ImportId, keyring: Keyring): AsyncGenerator<string> {
-  yield csvRow(["id", "external_id", "name", "username", "password"]);
+type Reading = Readonly<{ keyring: Keyring; publicUrl: string }>;
+
+async function* rowsOf(db: Db, id: ImportId, reading: Reading): AsyncGenerator<string> {
+  yield csvRow(["id", "external_id", "name", "username", "password", "log_in_url"]);
   for (;;) {
     const rows = await takePage(db, id);
     if (rows.length === 0) return;
-    yield rows.map((row) => textOf(row, id, keyring)).join("");
+    yield rows.map((row) => textOf(row, id, reading)).join("");
   }
 }
 
@@ -94,8 +99,19 @@ async function takePage(db: Db, id: ImportId): Promise<Row[]> {
   return rows;
 }
 
-function textOf({ n, secret, subaccount_id, name, external_id }: Row, id: ImportId, keyring: Keyring): string {
-  const { username, password } = JSON.parse(keyring.decrypt(secret, contextOf(id, n)).toString()) as Secret;
+function textOf(
+  { n, secret, subaccount_id, name, external_id }: Row,
+  id: ImportId,
+  { keyring, publicUrl }: Reading,
+): string {
+  const { username, password, path } = JSON.parse(keyring.decrypt(secret, contextOf(id, n)).toString()) as Secret;
   const known = external_id === null ? "" : csvText(external_id);
-  return csvRow([formatId("sub", subaccount_id), known, csvText(name), username, password]);
+  return csvRow([
+    formatId("sub", subaccount_id),
+    known,
+    csvText(name),
+    username,
+    password,
+    path === null ? "" : `${publicUrl}${path}`,
+  ]);
 }

@@ -6,23 +6,24 @@
  */
 import type { Subaccount } from "../accounts/account.ts";
 import { changeSubaccount } from "../accounts/change-subaccount.ts";
-import { createSubaccount } from "../accounts/create-subaccount.ts";
 import { findSubaccount } from "../accounts/find.ts";
 import { findSubaccounts } from "../accounts/find-many.ts";
 import { transitionSubaccount } from "../accounts/transition.ts";
+import type { InviteDeps } from "../people/invitations.ts";
+import { onboardSubaccount } from "../people/owner.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Db } from "../platform/database.ts";
 import { Fault } from "../platform/errors.ts";
 import { parseId, type SubaccountId } from "../platform/ids.ts";
 import type { ItemError } from "../platform/schema.ts";
-import type { Keyring } from "../platform/secrets.ts";
 import { changeOf, readChange } from "./change.ts";
 import { sealCredential } from "./credentials.ts";
 import type { Item } from "./items.ts";
 import { planRow } from "./plan-row.ts";
 import type { Run } from "./runs.ts";
 
-export type ItemDeps = Readonly<{ keyring: Keyring; clock: Clock }>;
+/** For the letters that invite, too. */
+export type ItemDeps = InviteDeps;
 
 export type Done = Readonly<{
   outcome: "created" | "changed" | "unchanged" | "skipped" | "failed";
@@ -37,7 +38,8 @@ export async function doItem(trx: Db, run: Run, item: Item, deps: ItemDeps): Pro
   return run.kind === "import" ? importRow(trx, run, item, deps) : changeOne(trx, run, item, deps);
 }
 
-async function importRow(trx: Db, run: Run, item: Item, { keyring, clock }: ItemDeps): Promise<Done> {
+async function importRow(trx: Db, run: Run, item: Item, deps: ItemDeps): Promise<Done> {
+  const { keyring, clock } = deps;
   const cells = item.given ?? {};
   const current = await currentOf(trx, run, cells, clock);
   const { planned, details, onboarding, errors } = planRow(cells, current);
@@ -51,8 +53,8 @@ async function importRow(trx: Db, run: Run, item: Item, { keyring, clock }: Item
   }
   const { name = "", monthlyLimit = null } = details;
   const input = { ...details, name, monthlyLimit, onboarding, masterId };
-  const { subaccount, credential } = await createSubaccount(trx, askedBy, input, keyring, clock);
-  const secret = credential === null ? null : sealCredential(keyring, run.id, item.n, credential);
+  const { subaccount, credential, logInPath } = await onboardSubaccount(trx, askedBy, input, deps);
+  const secret = credential === null ? null : sealCredential(keyring, run.id, item.n, { ...credential, logInPath });
   return { outcome: "created", subaccountId: subaccount.id, secret };
 }
 

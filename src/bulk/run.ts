@@ -7,6 +7,7 @@
  * On failure of the database: the job is tried again, and `reviveRuns` finds one whose worker has died.
  */
 import { performance } from "node:perf_hooks";
+import { setTimeout as sleep } from "node:timers/promises";
 import { sql } from "kysely";
 import { requireStanding } from "../accounts/standing.ts";
 import type { Db } from "../platform/database.ts";
@@ -28,6 +29,7 @@ export type RunDeps = ItemDeps &
   }>;
 
 const SLICE_MS = 1000;
+const BUSY_MS = 100;
 
 export async function runJob(db: Db, payload: unknown, deps: RunDeps): Promise<void> {
   const { run_id: id } = payload as { run_id: BulkRunId };
@@ -48,6 +50,15 @@ export async function runSlice(
     const { subaccountId, outcome } = step;
     if (subaccountId !== null && outcome === "changed") await publishSafely(subaccountId, deps);
     if (performance.now() >= until) return "more";
+  }
+}
+
+/** Here and now, for a program that waits for it; beside a job that may be at it, too. */
+export async function finishRun(db: Db, id: BulkRunId, deps: RunDeps): Promise<void> {
+  for (;;) {
+    const slice = await runSlice(db, id, deps);
+    if (slice === "ended") return;
+    if (slice === "busy") await sleep(BUSY_MS);
   }
 }
 

@@ -17,6 +17,7 @@ import { addMigrateCommand } from "./migrate.ts";
 import { addQueueCommands } from "./queue.ts";
 import { addQuotaCommands } from "./quota.ts";
 import { addRefusalCommands } from "./refusal.ts";
+import { addReviewCommands } from "./review.ts";
 import { addStatementCommands } from "./statement.ts";
 import { addSubaccountCommands } from "./subaccount.ts";
 import { addUsageCommand } from "./usage.ts";
@@ -34,6 +35,7 @@ const commands = [
   addDomainCommands,
   addQueueCommands,
   addRefusalCommands,
+  addReviewCommands,
   addLedgerCommands,
   addDoctorCommand,
   addConfigCommand,

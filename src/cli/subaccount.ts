@@ -9,6 +9,7 @@ import { type SubaccountDetails, subaccountFields } from "../accounts/subaccount
 import { onboardSubaccount } from "../people/owner.ts";
 import { formatId, type MasterId, type SubaccountId } from "../platform/ids.ts";
 import type { NotificationEmail } from "../platform/schema.ts";
+import { addImport } from "./import.ts";
 import * as input from "./input.ts";
 import { table } from "./layout.ts";
 import { operator } from "./session.ts";
@@ -32,6 +33,7 @@ export function addSubaccountCommands(program: Command, cli: Cli): void {
     );
   addCreate(subaccount, cli);
   addChange(subaccount, cli);
+  addImport(subaccount, cli);
   addSubaccountTransitions(subaccount, cli);
 }
 

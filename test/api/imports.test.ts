@@ -154,6 +154,8 @@ describe("a run", () => {
     ]);
     expect(await listed("external_id=r-1")).toMatchObject([{ name: "Runner up", monthly_limit: 20 }]);
     expect(await listed("external_id=r-6")).toMatchObject([{ state: "pending" }]);
+    const letters = await database.pool.query("select 1 from recipient where address = 'new@corner.example'");
+    expect(letters.rows).toHaveLength(1);
     expect(await listed("external_id=r-5")).toEqual([]);
     const made = (await listed("external_id=r-3"))[0].id;
     const { body: audit } = await call("GET", `/v1/audit?target=${made}`, { key });
@@ -257,7 +259,7 @@ describe("credentials", () => {
     expect(none.map(({ status }) => status)).toEqual(Array(19).fill(404));
     expect([given!.status, given!.headers.get("cache-control")]).toEqual([200, "no-store"]);
     const lines = given!.text.trim().split("\r\n");
-    expect(lines[0]).toBe("id,external_id,name,username,password");
+    expect(lines[0]).toBe("id,external_id,name,username,password,log_in_url");
     expect(lines[1]).toContain(`"h-1","'=Shop"`);
     const [, , , username = "", password = ""] = lines[2]!.split(",");
     const { rows: credentials } = await database.pool.query("select secret_hash from credential where username = $1", [

@@ -1,12 +1,13 @@
 /** Runs over many subaccounts, done here as their job does them. */
 import { expect } from "vitest";
+import { lettersOf } from "../../src/api/deps.ts";
 import { type RunDeps, runSlice } from "../../src/bulk/run.ts";
 import { parseId } from "../../src/platform/ids.ts";
 import type { Answer, Door } from "./client.ts";
 
 export function runs(door: Door, key: string) {
   const { call, deps, database } = door;
-  const runDeps: RunDeps = { ...deps, publish: async (id) => void door.published.push(id) };
+  const runDeps: RunDeps = { ...lettersOf(deps), log: deps.log, publish: async (id) => void door.published.push(id) };
   const idOf = (shown: string) => (parseId("imp", shown) ?? parseId("blk", shown))!;
 
   return {

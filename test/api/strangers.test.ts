@@ -1,13 +1,16 @@
 /** Every route, every stranger: nothing of others is shown or changed, whatever is tried. Routes that are new are tried, too. */
 import { dirname, join } from "node:path";
 import { sql } from "kysely";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import type { createApp } from "../../src/api/app.ts";
 import { mutateProgram } from "../support/mutant.ts";
 import { type Answer, newMaster, newSubaccount, OPERATOR_KEY, openDoor, send } from "./client.ts";
 import { sampleBodies } from "./sample-bodies.ts";
 import { nameOf, pathOf, type Stranger, shownOf, tryAll } from "./strangers.ts";
 import { createWorld, type Things } from "./world.ts";
+
+/** Every route there is, several times: time ends only what would fail anyway. */
+vi.setConfig({ testTimeout: 120_000 });
 
 const door = await openDoor();
 const world = await createWorld(door);
