@@ -11,6 +11,7 @@ import { formatId, type MasterId, type SubaccountId } from "../platform/ids.ts";
 import type { NotificationEmail } from "../platform/schema.ts";
 import * as input from "./input.ts";
 import { table } from "./layout.ts";
+import { addLifecycleCommands } from "./lifecycle.ts";
 import { operator } from "./session.ts";
 import { credentialShape, subaccountShape } from "./shape.ts";
 import { shownSubaccount } from "./subaccount-view.ts";
@@ -33,6 +34,7 @@ export function addSubaccountCommands(program: Command, cli: Cli): void {
   addCreate(subaccount, cli);
   addChange(subaccount, cli);
   addSubaccountTransitions(subaccount, cli);
+  addLifecycleCommands(subaccount, cli);
 }
 
 type ListOptions = Options & {
@@ -113,7 +115,7 @@ function detailsOf({ json: _, email, ...given }: DetailOptions): SubaccountDetai
   };
 }
 
-type CreateOptions = DetailOptions & { master: MasterId; name: string; limit: number | input.None };
+type CreateOptions = DetailOptions & { master: MasterId; name: string; sandbox?: true };
 
 function addCreate(subaccount: Command, cli: Cli): void {
   const command = verb(subaccount, "create", "a subaccount with its first SMTP credential, shown once", [
@@ -122,15 +124,16 @@ function addCreate(subaccount: Command, cli: Cli): void {
   ])
     .requiredOption("--master <id>", "its reseller", input.idOf("mas"))
     .requiredOption("--name <name>", "seen by the master only")
-    .requiredOption(
+    .option(
       "--limit <units>",
-      "recipients in a period; 0: may not send, none: the master's only",
+      "recipients in a period; 0: may not send, none: the master's only; needed unless the plan has one",
       input.unitsOrNone,
-    );
+    )
+    .option("--sandbox", "its mail is never delivered, nor billed; for good");
   withDetails(command).action((options: CreateOptions) =>
     runWith(cli, options, async ({ db, clock, keyring }) => {
-      const { master: masterId, name, limit: monthlyLimit } = input.withNulls(options);
-      const details = { ...detailsOf(options), masterId, name, monthlyLimit };
+      const { master: masterId, name, sandbox, limit: monthlyLimit } = input.withNulls(options);
+      const details = { ...detailsOf(options), masterId, name, monthlyLimit, sandbox };
       const { subaccount: created, credential } = await createSubaccount(db, operator, details, keyring(), clock);
       const { json, text } = await shownSubaccount(db, created, clock);
       if (credential === null) return { json, text };
