@@ -56,6 +56,8 @@ export type Subaccount = Readonly<{
   own: boolean;
   /** Of the people who answer for it: one can log in, or one is invited. */
   owner: "in" | "invited" | null;
+  /** Its mail is never delivered, and its units are nobody's bill. From the start, or never. */
+  sandbox: boolean;
   name: string;
   slug: string;
   /** The strongest of its own and its master's states, suspensions and end dates. */

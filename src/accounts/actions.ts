@@ -7,7 +7,7 @@
  */
 import type { Subaccount } from "./account.ts";
 import type { Principal } from "./principal.ts";
-import { flagActions, moveOf, stateActions } from "./states.ts";
+import { flagActions, isRenewable, moveOf, stateActions } from "./states.ts";
 
 export const rowActions = [
   "change",
@@ -49,7 +49,7 @@ function kindOf(action: RowAction): Kind {
 }
 
 function fits(subaccount: ActionFacts, action: RowAction): boolean {
-  const { state, ownState, suspendedAt, expiresAt, monthlyLimit, owner, ownerEmail, movedTo } = subaccount;
+  const { state, ownState, suspendedAt, monthlyLimit, owner, ownerEmail } = subaccount;
   const closed = state === "closed" || state === "archived";
   if (action === "change") return true;
   if (action === "suspend") return suspendedAt === null;
@@ -59,7 +59,7 @@ function fits(subaccount: ActionFacts, action: RowAction): boolean {
   if (action === "invite") return !closed && owner === null && ownerEmail !== null;
   if (action === "resend_invitation") return !closed && owner === "invited";
   if (action === "reset_password" || action === "temporary_password") return owner === "in";
-  if (action === "renew") return movedTo === null && !subaccount.own && (closed || expiresAt !== null);
+  if (action === "renew") return isRenewable(subaccount);
   const move = moveOf(subaccount, action);
   return move !== undefined && move !== "stays";
 }

@@ -82,7 +82,7 @@ export async function roomOf(db: Db, master: Master, clock: Clock): Promise<numb
 /** For turning strict allocation on. @throws Fault conflict */
 export async function requireAllAllocated(trx: Db, master: Master, clock: Clock): Promise<void> {
   const { rows } = await sql<{ name: string }>`select name from subaccount s where s.master_id = ${master.id}
-    and s.monthly_limit is null and s.state not in ('closed', 'archived') and s.id <> ${master.ownSubaccountId} limit 1`.execute(
+    and s.monthly_limit is null and not s.sandbox and s.state not in ('closed', 'archived') and s.id <> ${master.ownSubaccountId} limit 1`.execute(
     trx,
   );
   const [unlimited] = rows;
@@ -110,6 +110,8 @@ async function allocated(trx: Db, master: Master, except: SubaccountId | null, c
                              else greatest(s.monthly_limit, s.next_monthly_limit) + coalesce((select sum(t.units) from top_up t
                                     where t.subaccount_id = s.id and t.period_start = ${start}), 0) end), 0)::bigint as units
       from subaccount s left join usage u on u.account_id = s.id and u.period_start = ${start} and u.master_id = s.master_id
-     where s.master_id = ${master.id} and (${except}::uuid is null or s.id <> ${except})`.execute(trx);
+     where s.master_id = ${master.id} and not s.sandbox and (${except}::uuid is null or s.id <> ${except})`.execute(
+    trx,
+  );
   return rows[0]?.units ?? 0;
 }

@@ -96,7 +96,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
     async key(token, clientAddress) {
       const hash = keyring.hash(token);
       if (sameBytes(hash, operatorHash) && operatorKey !== "") return { kind: "operator", via: "key" };
-      if (!/^pm_live_[a-z2-7]{32}$/.test(token)) return undefined;
+      if (!/^pm_(live|test)_[a-z2-7]{32}$/.test(token)) return undefined;
       const row = await keys.get(hash.toString("hex"));
       return row === undefined || !usable(row, clientAddress, clock) ? undefined : keyPrincipal(row, clock);
     },

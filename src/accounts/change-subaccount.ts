@@ -107,6 +107,7 @@ async function requireNewLimit(
   if (before.own) throw invalid("/monthly_limit", "The master's own subaccount has no limit: its allowance bounds it.");
   const closed = before.ownState === "closed" || before.ownState === "archived";
   const lowered = limit !== null && before.monthlyLimit !== null && limit <= before.monthlyLimit;
+  if (before.sandbox) return;
   const strictAllocation = master.strictAllocation && !closed && !lowered;
   await requireLimit(trx, { ...master, strictAllocation }, limit, before.id, clock);
 }

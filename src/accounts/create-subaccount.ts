@@ -26,6 +26,8 @@ export type SubaccountInput = SubaccountDetails &
     monthlyLimit?: number | null | undefined;
     /** `handover` (default): the first credential is in the answer. `invite`: pending, without one, until it is enabled. */
     onboarding?: "handover" | "invite" | undefined;
+    /** Its mail is never delivered and never billed. */
+    sandbox?: boolean | undefined;
     /** Gives what is not given here. */
     template?: TemplateId | undefined;
     /** The operator's choice; a master's are its own. */
@@ -52,7 +54,7 @@ export async function createSubaccount(
     const plan = given.plan == null ? undefined : await findPlanNamed(trx, master.id, given.plan);
     const monthlyLimit = limitUnder(plan, given.monthlyLimit);
     const features = given.features ?? plan?.terms.features;
-    await requireLimit(trx, master, monthlyLimit, null, clock);
+    if (!input.sandbox) await requireLimit(trx, master, monthlyLimit, null, clock);
     const id = newId<SubaccountId>(clock);
     const now = clock.now();
     await insertWithSlug(trx, {
@@ -68,6 +70,7 @@ export async function createSubaccount(
       master_id: master.id,
       name: input.name,
       slug: input.slug,
+      sandbox: input.sandbox ?? false,
       state: invited ? "pending" : "active",
       created_at: now,
       updated_at: now,
@@ -80,7 +83,7 @@ export async function createSubaccount(
         action: "subaccount.created",
         target: formatId("sub", id),
         before: null,
-        after: { ...subaccountMembers(subaccount), state: subaccount.ownState },
+        after: { ...subaccountMembers(subaccount), state: subaccount.ownState, sandbox: subaccount.sandbox },
         masterId: master.id,
         subaccountId: id,
       },

@@ -27,6 +27,8 @@ export type Credential = Readonly<{
   masterId: MasterId;
   username: string;
   name: string | null;
+  /** What is sent with it is never delivered and never billed. */
+  sandbox: boolean;
   createdAt: Date;
   rotatedAt: Date | null;
   /** Until then the secret before the last rotation is valid too. */
@@ -45,6 +47,8 @@ export type CredentialDetails = Readonly<{
   name?: string | null | undefined;
   rateLimits?: RateLimitsPatch | null | undefined;
   transactional?: boolean | undefined;
+  /** For good: only at its creation. */
+  sandbox?: boolean | undefined;
 }>;
 
 /** `password` is shown once and never again. */
@@ -78,7 +82,7 @@ export async function insertCredential(
   trx: Db,
   principal: Principal,
   subaccount: Subaccount,
-  { name = null, rateLimits, transactional = false }: CredentialDetails,
+  { name = null, sandbox = false, rateLimits, transactional = false }: CredentialDetails,
   keyring: Keyring,
   clock: Clock,
 ): Promise<NewCredential> {
@@ -91,6 +95,7 @@ export async function insertCredential(
       master_id: subaccount.masterId,
       username: `pm-${base32(randomBytes(10))}`,
       name,
+      sandbox: sandbox && !subaccount.sandbox,
       secret_hash: keyring.hash(password),
       ...limitColumns(mergeRateLimits(null, rateLimits ?? null)),
       transactional,
@@ -224,6 +229,7 @@ export function credentialOf(row: Selectable<Schema["credential"]>): Credential 
     masterId: row.master_id,
     username: row.username,
     name: row.name,
+    sandbox: row.sandbox,
     createdAt: row.created_at,
     rotatedAt: row.rotated_at,
     previousUntil: row.previous_until,

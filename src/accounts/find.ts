@@ -186,6 +186,7 @@ export function subaccountOf(row: SubaccountRow, now: Date): Subaccount {
     masterId: row.master_id,
     own: row.own,
     owner: row.owner,
+    sandbox: row.sandbox,
     name: row.name,
     slug: row.slug,
     state: shownState(now, ...statesOf(row)),

@@ -71,7 +71,7 @@ export async function createKey(
     }
     const owner =
       "masterId" in account
-        ? { masterId: account.masterId, subaccountId: account.id }
+        ? { masterId: account.masterId, subaccountId: account.id, sandbox: account.sandbox }
         : { masterId: account.id, subaccountId: null };
     const created = await insertKey(trx, { ...input, ...owner }, keyring, clock);
     await note(trx, principal, "key.created", created.apiKey, clock);
@@ -111,11 +111,12 @@ type KeyOwner = Readonly<{
   scopes: readonly Scope[];
   networks?: readonly string[] | undefined;
   expiresAt?: Date | null | undefined;
+  sandbox?: boolean;
 }>;
 
 /** Without questions, for verbs that have asked them. */
 export async function insertKey(trx: Db, owner: KeyOwner, keyring: Keyring, clock: Clock): Promise<NewApiKey> {
-  const key = `pm_live_${keyring.newSecret()}`;
+  const key = `pm_${owner.sandbox ? "test" : "live"}_${keyring.newSecret()}`;
   const row = await trx
     .insertInto("api_key")
     .values({

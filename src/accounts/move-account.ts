@@ -16,7 +16,8 @@ import { insertWithSlug, otherSlug } from "./slug.ts";
 
 /** @throws Fault conflict when it can't leave */
 export function requireMovable(subaccount: Subaccount): void {
-  const { own, state, suspendedAt, movedTo } = subaccount;
+  const { own, state, suspendedAt, movedTo, sandbox } = subaccount;
+  if (sandbox) throw new Fault("conflict", "A sandbox stays with its master.");
   if (own) throw new Fault("conflict", "The master's own subaccount can't leave it.");
   if (movedTo !== null) throw new Fault("conflict", "The account has moved already.");
   if (suspendedAt !== null || state === "suspended") throw new Fault("conflict", "A suspended account can't move.");
@@ -72,9 +73,10 @@ async function putAway(trx: Db, before: Subaccount, movedTo: SubaccountId, clock
 
 type Owner = Readonly<{ subaccount_id: SubaccountId; master_id: MasterId }>;
 
-/** Those that are revoked stay where they were of use. */
+/** Those that are revoked, or only for the sandbox, stay where they were of use: they count there. */
 async function handOver(trx: Db, from: SubaccountId, to: Owner): Promise<void> {
-  for (const table of ["credential", "api_key"] as const) {
-    await trx.updateTable(table).set(to).where("subaccount_id", "=", from).where("revoked_at", "is", null).execute();
-  }
+  const valid = (table: "credential" | "api_key") =>
+    trx.updateTable(table).set(to).where("subaccount_id", "=", from).where("revoked_at", "is", null);
+  await valid("credential").where("sandbox", "=", false).execute();
+  await valid("api_key").execute();
 }

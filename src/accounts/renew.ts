@@ -7,7 +7,7 @@ import { record } from "../audit/record.ts";
 import { emit } from "../events/emit.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Db } from "../platform/database.ts";
-import { invalid } from "../platform/errors.ts";
+import { Fault, invalid } from "../platform/errors.ts";
 import { formatId } from "../platform/ids.ts";
 import { inTransaction } from "../platform/transaction.ts";
 import type { Subaccount } from "./account.ts";
@@ -16,6 +16,7 @@ import { findSubaccount, type SubaccountRef } from "./find.ts";
 import { requireMasterChange } from "./permit.ts";
 import { findPlanNamed } from "./plan.ts";
 import type { Principal } from "./principal.ts";
+import { isRenewable } from "./states.ts";
 import { switchPlan } from "./switch-plan.ts";
 import { transitionSubaccount } from "./transition.ts";
 import { requireVersion } from "./version.ts";
@@ -28,6 +29,7 @@ export type Renewal = Readonly<{
   plan?: string | undefined;
   /** Instead of the plan's. */
   monthlyLimit?: number | null | undefined;
+  billingProfile?: string | null | undefined;
 }>;
 
 const MAX_MONTHS = 120;
@@ -46,14 +48,16 @@ export async function renewSubaccount(
   return inTransaction(db, async (trx) => {
     const before = await findSubaccount(trx, principal, ref, clock);
     requireVersion(before, options.version);
+    if (!isRenewable(before)) throw new Fault("conflict", "It neither ends nor is closed: there is nothing to renew.");
     const expiresAt = await newEnd(trx, before, wanted, clock);
     const { id, masterId } = before;
     const closed = before.ownState === "closed" || before.ownState === "archived";
     if (closed) await transitionSubaccount(trx, principal, id, "reopen", {}, clock);
-    const { plan, monthlyLimit } = wanted;
+    const { plan, monthlyLimit, billingProfile } = wanted;
     if (plan !== undefined) await switchPlan(trx, principal, id, { plan, when: "now", monthlyLimit }, {}, clock);
     const limit = plan === undefined ? monthlyLimit : undefined;
-    const after = await changeSubaccount(trx, principal, id, { expiresAt, monthlyLimit: limit }, {}, clock);
+    const patch = { expiresAt, monthlyLimit: limit, billingProfile };
+    const after = await changeSubaccount(trx, principal, id, patch, {}, clock);
     const ends = { before: { expires_at: before.expiresAt }, after: { expires_at: after.expiresAt } };
     const what = { action: "subaccount.renewed", target: formatId("sub", id), ...ends };
     await record(trx, { principal, ...what, masterId, subaccountId: id }, clock);

@@ -22,6 +22,8 @@ export type SendingAccount = Readonly<{
   masterId: MasterId;
   subaccountId: SubaccountId;
   credentialId: CredentialId | null;
+  /** Its mail is counted apart, and never delivered. */
+  sandbox: boolean;
   /** The master's: `periodAt(calendar, now)` is the period that is charged. */
   calendar: Calendar;
   senderPolicy: "verified" | "any";
@@ -48,6 +50,7 @@ export type SendingAccounts = Readonly<{
 
 type Facts = Readonly<{
   masterId: MasterId;
+  sandbox: boolean;
   own: boolean;
   states: readonly StateFacts[];
   calendar: Calendar;
@@ -71,10 +74,11 @@ export function createSendingAccounts(
   const now = (facts: Facts | undefined, principal: SubaccountPrincipal): SendingAccount | Inactive | undefined => {
     if (facts === undefined || facts.masterId !== principal.masterId) return undefined;
     const state = shownState(clock.now(), ...facts.states);
-    const { masterId, calendar, senderPolicy, own, guard, publicMessage, support } = facts;
+    const { masterId, calendar, senderPolicy, own, guard, sandbox, publicMessage, support } = facts;
     if (state !== "active") return { kind: "inactive", state, publicMessage, ...support };
     const { subaccountId, credentialId = null } = principal;
-    const account = { principal, masterId, subaccountId, credentialId, calendar, senderPolicy, own, ...support };
+    const ids = { masterId, subaccountId, credentialId };
+    const account = { principal, ...ids, sandbox, calendar, senderPolicy, own, ...support };
     return guard === undefined ? { kind: "sending", ...account } : { kind: "sending", ...account, guard };
   };
   return {
@@ -96,6 +100,7 @@ async function readFacts(db: Db, key: string, clock: Clock): Promise<Facts | und
       "m.sender_policy",
       (eb) => eb.fn.coalesce("sb.support_address", "mb.support_address").as("support_address"),
       sql<boolean | null>`(select transactional from credential where id = ${credential})`.as("transactional"),
+      sql<boolean>`coalesce((select sandbox from credential where id = ${credential}), false)`.as("boxed"),
     ])
     .select(
       sql<
@@ -115,6 +120,7 @@ async function readFacts(db: Db, key: string, clock: Clock): Promise<Facts | und
   if (row === undefined) return undefined;
   return {
     masterId: row.master_id,
+    sandbox: row.sandbox || row.boxed,
     own: row.own,
     states: statesOf(row),
     calendar: subaccountOf(row, clock.now()).calendar,

@@ -63,3 +63,11 @@ export function shownState(now: Date, ...accounts: readonly StateFacts[]): Shown
 }
 
 const strength = Object.fromEntries(shownStates.map((state, rank) => [state, rank])) as Record<ShownState, number>;
+
+export type RenewalFacts = Readonly<{ own: boolean; ownState: OwnState; expiresAt: Date | null; movedTo: unknown }>;
+
+/** Whether there is an end to put off: a date, or a close. */
+export function isRenewable({ own, ownState, expiresAt, movedTo }: RenewalFacts): boolean {
+  if (own || (movedTo ?? null) !== null) return false;
+  return expiresAt !== null || ownState === "closed" || ownState === "archived";
+}

@@ -19,7 +19,7 @@ import { type Principal, reachOf } from "./principal.ts";
 import { type SubaccountDetails, subaccountFields } from "./subaccount-fields.ts";
 import { requireVersion } from "./version.ts";
 
-const { monthlyLimit, plan, features, alertThresholds, language, timeZone, region } = subaccountFields;
+const { monthlyLimit, plan, features, alertThresholds, language, timeZone, region, billingProfile } = subaccountFields;
 
 /** The members that a template may hold. */
 export const templateFields = {
@@ -30,6 +30,7 @@ export const templateFields = {
   language,
   timeZone,
   region,
+  billingProfile,
 } satisfies Partial<Record<keyof SubaccountDetails, Fields[string]>>;
 
 export type TemplateSettings = Pick<SubaccountDetails, keyof typeof templateFields>;

@@ -36,6 +36,7 @@ const credentialShape = z
     subaccount_id: shownId("sub"),
     username: z.string(),
     name: z.string().nullable(),
+    sandbox: z.boolean().openapi({ description: "What is sent with it is never delivered, nor billed." }),
     created_at: instant,
     rotated_at: instant.nullable(),
     previous_until: instant.nullable().openapi({ description: "Until then the password before is valid too." }),
@@ -50,6 +51,11 @@ const details = {
   rate_limits: rateLimits.nullable().optional(),
   transactional: z.boolean().optional().openapi({ description: "It may use the subaccount's reserve." }),
 };
+
+const sandbox = z
+  .boolean()
+  .optional()
+  .openapi({ description: "For good: what is sent with it is never delivered, nor billed." });
 
 type Details = z.output<z.ZodObject<typeof details>>;
 
@@ -76,14 +82,23 @@ function create({ keyring, clock }: Deps): Endpoint {
       summary: "Create an SMTP credential",
       access: changing,
       params: idParams("sub"),
-      body: z.strictObject(details).openapi("NewCredentialDetails"),
+      body: z.strictObject({ ...details, sandbox }).openapi("NewCredentialDetails"),
       bodyOptional: true,
       status: 201,
       answer: newCredentialShape,
       idempotent: true,
     },
     async ({ db, principal, params, body }) => ({
-      body: showNew(await createCredential(db, principal, params.id, detailsFrom(body), keyring, clock)),
+      body: showNew(
+        await createCredential(
+          db,
+          principal,
+          params.id,
+          { ...detailsFrom(body), sandbox: body.sandbox },
+          keyring,
+          clock,
+        ),
+      ),
     }),
   );
 }
@@ -181,6 +196,7 @@ function showCredential(credential: Credential): z.output<typeof credentialShape
     subaccount_id: showId("sub", credential.subaccountId),
     username: credential.username,
     name: credential.name,
+    sandbox: credential.sandbox,
     created_at: showInstant(credential.createdAt),
     rotated_at: showInstant(credential.rotatedAt),
     previous_until: showInstant(credential.previousUntil),

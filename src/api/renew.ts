@@ -17,6 +17,7 @@ const renewal = z
       description: "From its end date, or from now where that has passed. Without either: one cycle of its plan.",
     }),
     plan: line(100).optional().openapi({ description: "Another plan, from now on." }),
+    billing_profile: line(100).nullable().optional(),
     monthly_limit: monthlyLimit.optional().openapi({ description: "Instead of the plan's." }),
   })
   .openapi("Renewal");
@@ -39,8 +40,8 @@ export function renewEndpoints(deps: Deps): Endpoint[] {
       },
       async ({ db, principal, params: { id }, body, ifMatch }) => {
         const version = await versionFor(ifMatch, () => findSubaccount(db, principal, id, clock));
-        const { expires_at: expiresAt, months, plan, monthly_limit: limit } = body;
-        const wanted = { expiresAt, months, plan, monthlyLimit: limit };
+        const { expires_at: expiresAt, months, plan, monthly_limit: limit, billing_profile: billingProfile } = body;
+        const wanted = { expiresAt, months, plan, monthlyLimit: limit, billingProfile };
         const changed = await renewSubaccount(db, principal, id, wanted, { version }, clock);
         const shown = await shownSubaccount(db, principal, changed, deps);
         return { body: shown, version: changed.version, changed: [{ kind: "subaccount", id }] };

@@ -69,6 +69,10 @@ export const newSubaccount = z
         "Units per period; 0: may not send, null: bounded by the master only. Needed unless a plan or template has it.",
     }),
     ...details,
+    sandbox: z
+      .boolean()
+      .optional()
+      .openapi({ description: "Its mail goes the whole way and is never delivered, nor billed. For good." }),
     template: field.idField("tpl").optional().openapi({ description: "Gives what is not given here." }),
     onboarding: z
       .enum(["handover", "invite"])
@@ -105,6 +109,7 @@ export const subaccountShape = z
   .strictObject({
     id: field.shownId("sub"),
     master_id: field.shownId("mas").optional().openapi({ description: "Only the operator sees it." }),
+    sandbox: z.boolean().openapi({ description: "Its mail is never delivered, nor billed." }),
     own: z.boolean().openapi({ description: "The master's own sending." }),
     ...mastersOnly,
     slug: z.string(),
@@ -139,10 +144,11 @@ export function showSubaccount(
   usage: SubaccountUsage,
   principal: Principal,
 ): z.output<typeof subaccountShape> {
-  const { own, slug, state } = subaccount;
+  const { own, slug, state, sandbox } = subaccount;
   return {
     id: field.showId("sub", subaccount.id),
     ...(principal.kind === "operator" ? { master_id: field.showId("mas", subaccount.masterId) } : {}),
+    sandbox,
     own,
     ...(principal.kind === "subaccount" ? {} : showMastersOnly(subaccount)),
     slug,

@@ -74,8 +74,8 @@ function create(deps: Deps): Endpoint {
       idempotent: true,
     },
     async ({ db, principal, body }) => {
-      const { name, onboarding, template } = body;
-      const input = { ...detailsOf(subaccountFields, body), name, onboarding, template };
+      const { name, onboarding, template, sandbox } = body;
+      const input = { ...detailsOf(subaccountFields, body), name, onboarding, template, sandbox };
       const { subaccount, credential, logInPath } = await onboardSubaccount(db, principal, input, lettersOf(deps));
       const shown = await shownSubaccount(db, principal, subaccount, deps);
       if (credential === null) return { body: shown, version: subaccount.version };

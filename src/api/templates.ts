@@ -30,6 +30,7 @@ const settings = z.strictObject({
   language: field.language.nullable().optional(),
   time_zone: field.timeZone.nullable().optional(),
   region: field.line(100).nullable().optional(),
+  billing_profile: field.line(100).nullable().optional(),
 });
 
 const name = field.line(100).openapi({ example: "Shops in Germany" });

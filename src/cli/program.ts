@@ -14,18 +14,22 @@ import { addLedgerCommands } from "./ledger.ts";
 import { addMasterCommands } from "./master.ts";
 import { addMemberCommands } from "./member.ts";
 import { addMigrateCommand } from "./migrate.ts";
+import { addPlanCommands } from "./plan.ts";
 import { addQueueCommands } from "./queue.ts";
 import { addQuotaCommands } from "./quota.ts";
 import { addRefusalCommands } from "./refusal.ts";
 import { addReviewCommands } from "./review.ts";
 import { addStatementCommands } from "./statement.ts";
 import { addSubaccountCommands } from "./subaccount.ts";
+import { addTransferCommands } from "./transfer.ts";
 import { addUsageCommand } from "./usage.ts";
 import type { Cli } from "./verb.ts";
 
 const commands = [
   addMasterCommands,
   addSubaccountCommands,
+  addPlanCommands,
+  addTransferCommands,
   addCredentialCommands,
   addKeyCommands,
   addMemberCommands,

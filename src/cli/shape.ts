@@ -8,6 +8,9 @@ import { formatId, type Prefix } from "../platform/ids.ts";
 const prefixes: Readonly<Record<string, Prefix>> = {
   masterId: "mas",
   subaccountId: "sub",
+  fromMasterId: "mas",
+  toMasterId: "mas",
+  movedTo: "sub",
   credentialId: "cred",
   keyId: "key",
   messageId: "msg",

@@ -12,6 +12,7 @@ import type { NotificationEmail } from "../platform/schema.ts";
 import { addImport } from "./import.ts";
 import * as input from "./input.ts";
 import { table } from "./layout.ts";
+import { addLifecycleCommands } from "./lifecycle.ts";
 import { operator } from "./session.ts";
 import { credentialShape, subaccountShape } from "./shape.ts";
 import { shownSubaccount } from "./subaccount-view.ts";
@@ -35,6 +36,7 @@ export function addSubaccountCommands(program: Command, cli: Cli): void {
   addChange(subaccount, cli);
   addImport(subaccount, cli);
   addSubaccountTransitions(subaccount, cli);
+  addLifecycleCommands(subaccount, cli);
 }
 
 type ListOptions = Options & {
@@ -115,7 +117,7 @@ function detailsOf({ json: _, email, ...given }: DetailOptions): SubaccountDetai
   };
 }
 
-type CreateOptions = DetailOptions & { master: MasterId; name: string; limit: number | input.None; invite?: true };
+type CreateOptions = DetailOptions & { master: MasterId; name: string; sandbox?: true; invite?: true };
 
 function addCreate(subaccount: Command, cli: Cli): void {
   const command = verb(subaccount, "create", "a subaccount with its first SMTP credential, shown once", [
@@ -124,17 +126,18 @@ function addCreate(subaccount: Command, cli: Cli): void {
   ])
     .requiredOption("--master <id>", "its reseller", input.idOf("mas"))
     .requiredOption("--name <name>", "seen by the master only")
-    .requiredOption(
+    .option(
       "--limit <units>",
-      "recipients in a period; 0: may not send, none: the master's only",
+      "recipients in a period; 0: may not send, none: the master's only; needed unless the plan has one",
       input.unitsOrNone,
     )
+    .option("--sandbox", "its mail is never delivered, nor billed; for good")
     .option("--invite", "by mail to --owner-email, instead of a credential: it waits until the owner accepts");
   withDetails(command).action((options: CreateOptions) =>
     runWith(cli, options, async ({ db, clock, keyring, config }) => {
-      const { master: masterId, name, limit: monthlyLimit } = input.withNulls(options);
+      const { master: masterId, name, sandbox, limit: monthlyLimit } = input.withNulls(options);
       const onboarding = options.invite ? ("invite" as const) : ("handover" as const);
-      const details = { ...detailsOf(options), masterId, name, monthlyLimit, onboarding };
+      const details = { ...detailsOf(options), masterId, name, monthlyLimit, sandbox, onboarding };
       const letters = { clock, config, keyring: keyring() };
       const { subaccount: created, credential, logInPath } = await onboardSubaccount(db, operator, details, letters);
       const { json, text } = await shownSubaccount(db, created, clock);

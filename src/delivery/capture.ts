@@ -44,7 +44,7 @@ export function createCapture(pool: Pool, clock: Clock): Capture {
   };
 }
 
-const peer: Peer = {
+export const mailboxPeer: Peer = {
   host: "mailbox",
   pipelining: false,
   dsn: false,
@@ -67,7 +67,7 @@ export function openMailbox(capture: Capture): Connection {
     exchange.end = `250 2.0.0 Captured as ${formatId("cap", id)}`;
   }
   const connection: Connection = {
-    peer,
+    peer: mailboxPeer,
     used: 0,
     isFree: () => !busy,
     start(job) {

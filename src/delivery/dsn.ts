@@ -7,7 +7,7 @@
 import { needsUtf8 } from "../mail/address.ts";
 import { messageDate } from "../mail/date.ts";
 import { formatId, type MessageId } from "../platform/ids.ts";
-import type { Outgoing, Task } from "../spool/message.ts";
+import { type Outgoing, SANDBOX_ROUTE, type Task } from "../spool/message.ts";
 import { ascii, asciiAddress, fold, isEightBit, MAX_LINE, mimePart, oneLine } from "./mime-part.ts";
 
 export type DsnRecipient = Readonly<{
@@ -47,7 +47,9 @@ export function composeDsn(report: Report): Outgoing {
     Buffer.from(`--${boundary}--\r\n`),
   ]);
   const { masterId, subaccountId, sender } = task;
-  return { id, kind: "dsn", masterId, subaccountId, sender: "", recipients: [sender], bytes, smtpUtf8: utf8 };
+  const sandbox = task.route === SANDBOX_ROUTE ? { sandbox: true as const } : {};
+  const to = { sender: "", recipients: [sender] };
+  return { id, kind: "dsn", masterId, subaccountId, ...to, bytes, smtpUtf8: utf8, ...sandbox };
 }
 
 const failures = ({ recipients }: Report) => recipients.some(({ action }) => action === "failed");

@@ -12,6 +12,7 @@ import type { Failure } from "./outcome.ts";
 import { type Held, type Kind, kindOf, type Parcel } from "./parcel.ts";
 import { createPool, type Open, type Pool, type PoolOptions } from "./pool.ts";
 import type { Route } from "./route.ts";
+import { openSimulator } from "./simulator.ts";
 import { createSlots } from "./slots.ts";
 
 export type LaneState = Readonly<{ name: string; waiting: number; connections: number; open: boolean }>;
@@ -58,7 +59,7 @@ export function createLanes(options: LanesOptions): Lanes {
     const pool: Pool = createPool({
       ...options,
       connections: route.connections,
-      messagesPerConnection: route.kind === "capture" ? Number.POSITIVE_INFINITY : route.messagesPerConnection,
+      messagesPerConnection: "messagesPerConnection" in route ? route.messagesPerConnection : Number.POSITIVE_INFINITY,
       overlap: route.kind === "smtp",
       open: opener(route, domain, options),
       breaker: makeBreaker(name),
@@ -136,5 +137,7 @@ function opener(route: Route, domain: string, { dialing, capture }: LanesOptions
       return openMx(domain, route, dialing);
     case "capture":
       return async () => openMailbox(capture);
+    case "sandbox":
+      return async () => openSimulator(capture);
   }
 }

@@ -4,7 +4,7 @@
  * Invariant: every finding becomes one recipient of the result, save the untried; a deferral at or after the expiry is final.
  */
 import { isoInstant } from "../platform/instant.ts";
-import type { Attempt, Result, Task } from "../spool/message.ts";
+import { type Attempt, type Result, SANDBOX_ROUTE, type Task } from "../spool/message.ts";
 import { nextAttemptAt } from "./backoff.ts";
 import type { DsnRecipient } from "./dsn.ts";
 import type { Verdict } from "./outcome.ts";
@@ -44,7 +44,10 @@ export function conclude(held: Held, { now, scheduleMs, jitter }: Circumstances)
   if (recipients.length === 0) return undefined;
   const untried = recipients.length < findings.length;
   const dueAt = deferred ? next : untried ? new Date(now.getTime() + delayMs) : null;
-  return { result: { task, recipients, dueAt, route: indeterminate ? route : null }, report };
+  return {
+    result: { task, recipients, dueAt, route: indeterminate || route === SANDBOX_ROUTE ? route : null },
+    report,
+  };
 }
 
 type RecipientResult = Result["recipients"][number];

@@ -4,6 +4,7 @@
  * Invariant: credentials never travel without verified TLS, and a route's name, which logs and attempts show, never holds them.
  */
 import { Fault } from "../platform/errors.ts";
+import { SANDBOX_ROUTE } from "../spool/message.ts";
 
 /**
  * `implicit`: from the first byte. `required`: STARTTLS with a verified certificate, or nothing is sent.
@@ -35,7 +36,11 @@ export type MxRoute = Readonly<{
 
 export type CaptureRoute = Readonly<{ kind: "capture"; name: "capture:"; connections: number }>;
 
-export type Route = SmtpRoute | MxRoute | CaptureRoute;
+/** Of sandbox mail; nobody sets it up, and no setting leads away from it. */
+export type SandboxRoute = Readonly<{ kind: "sandbox"; name: typeof SANDBOX_ROUTE; connections: number }>;
+export const sandboxRoute: SandboxRoute = { kind: "sandbox", name: SANDBOX_ROUTE, connections: 8 };
+
+export type Route = SmtpRoute | MxRoute | CaptureRoute | SandboxRoute;
 
 const tlsModes: readonly string[] = ["required", "opportunistic", "none"];
 

@@ -22,7 +22,7 @@ import { createResolve } from "./mx.ts";
 import type { DeliveryMetrics } from "./note.ts";
 import type { Failure } from "./outcome.ts";
 import type { Held } from "./parcel.ts";
-import { parseRoute, type Route } from "./route.ts";
+import { parseRoute, type Route, sandboxRoute } from "./route.ts";
 import { type Tuning, tuned } from "./tuning.ts";
 import { startWatch, type Watch } from "./watch.ts";
 
@@ -199,7 +199,7 @@ function makeLanes(deps: DeliveryDeps, tuning: Tuning, route: Route, { watch, ha
   const { config, log, metrics, spool, capture } = deps;
   const { patience, random, mxPort, ca } = tuning;
   return createLanes({
-    routes: [route],
+    routes: [route, sandboxRoute],
     dialing: {
       transport: { hostname: config.hostname, patience, watch, ca },
       patience,

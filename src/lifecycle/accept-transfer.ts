@@ -18,6 +18,7 @@ import type { Operator, Principal } from "../accounts/principal.ts";
 import { record } from "../audit/record.ts";
 import { moveDomains } from "../domains/move-domains.ts";
 import { emit } from "../events/emit.ts";
+import { moveMembers } from "../people/move-members.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Db } from "../platform/database.ts";
 import { Fault, invalid, notFound } from "../platform/errors.ts";
@@ -145,6 +146,7 @@ async function move(
 ): Promise<SubaccountId> {
   const id = await moveAccount(trx, before, to, clock);
   await moveDomains(trx, before.id, { masterId: to.master.id, subaccountId: id });
+  await moveMembers(trx, before.id, to.asOwn ? { master: to.master.id } : id);
   const sides = [
     { masterId: before.masterId, subaccountId: before.id, data: { from: before.state, to: "archived" } },
     { masterId: to.master.id, subaccountId: id, data: { from: null, to: "active" } },

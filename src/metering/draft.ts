@@ -47,7 +47,10 @@ async function readLines(
   const lines: StatementLine[] = [];
   const withSum = (row: Facts): StatementLine => ({ ...row, ...(sums.get(row.subaccountId) ?? EMPTY_SUM) });
   for (let after = NIL; ; ) {
-    const { rows } = await selectFacts(period, sql`s.master_id = ${masterId} and s.id > ${after}::uuid`).execute(db);
+    const { rows } = await selectFacts(
+      period,
+      sql`s.master_id = ${masterId} and not s.sandbox and s.id > ${after}::uuid`,
+    ).execute(db);
     const relevant = rows.filter((row) => row.present || sums.has(row.subaccountId));
     lines.push(...relevant.map(({ present: _, ...row }) => withSum(row)));
     const last = rows.at(-1);
@@ -55,7 +58,8 @@ async function readLines(
     after = last.subaccountId;
   }
   const known = new Set(lines.map((line) => line.subaccountId));
-  for (const left of [...sums.keys()].filter((id) => !known.has(id))) {
+  const billed = [...sums].filter(([, { messages, corrections }]) => messages > 0 || corrections !== 0);
+  for (const [left] of billed.filter(([id]) => !known.has(id))) {
     // It belongs to another master by now; what it used under this one stays here.
     const { rows } = await selectFacts(period, sql`s.id = ${left}`).execute(db);
     lines.push(...rows.map(({ present: _, ...row }) => withSum(row)));

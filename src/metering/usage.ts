@@ -107,6 +107,7 @@ export async function listSubaccountUsage(
     .selectFrom("subaccount")
     .select(["id", "name"])
     .where("master_id", "=", masterId)
+    .where("sandbox", "=", false) // what it uses is in no sum
     .orderBy("id")
     .limit(filter.limit + 1);
   if (filter.after !== undefined) query = query.where("id", ">", filter.after);

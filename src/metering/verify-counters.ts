@@ -11,6 +11,7 @@ import { formatId, type MasterId, type SubaccountId } from "../platform/ids.ts";
 import type { Findings } from "./difference.ts";
 import { EMPTY_SUM, idAt, idsAround, sumLedger } from "./ledger.ts";
 import type { Period } from "./period.ts";
+import { countsSandbox, verifySandbox } from "./verify-sandbox.ts";
 
 type Account = Readonly<{ masterId: MasterId; period: Period }>;
 
@@ -44,6 +45,7 @@ type Compared = {
 };
 
 async function verifyPeriod(db: Db, { masterId, period }: Account, clock: Clock, findings: Findings): Promise<void> {
+  await verifySandbox(db, masterId, period, findings);
   const throughId = idAt(clock.now().getTime() - HOUR_MS);
   const sums = await sumLedger(db, { masterId, period, throughId, onSlice: findings.read });
   const compared = await readCompared(db, { masterId, period }, throughId);
@@ -86,7 +88,7 @@ async function readCompared(db: Db, { masterId, period }: Account, throughId: st
                 else coalesce(t.units, 0) end as tail,
            (select coalesce(sum(p.units), 0)::bigint from top_up p
              where p.subaccount_id = u.account_id and p.period_start = u.period_start) as "topUps"
-      from (select * from usage where master_id = ${masterId} and period_start = ${period.start}) u
+      from (select * from usage u where u.master_id = ${masterId} and u.period_start = ${period.start} and not ${countsSandbox}) u
       full join tail t on t.subaccount_id = u.account_id`.execute(db);
   return rows;
 }

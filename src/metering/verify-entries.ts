@@ -23,6 +23,7 @@ const page = (after: string) => sql<Page>`
   ), judged as (
     select p.id, p.kind, case
       when p.kind = 'void' then case when p.units <> 0 then 'charges something' end
+      when p.kind = 'sandbox' then case when p.units < 1 then 'counts nothing' end
       when p.kind = 'accept' and (m.account_id is null or u.account_id is null) then 'belongs to no counter'
       when p.accepted_at < p.period_start or p.accepted_at >= m.period_end then 'lies outside of its period'
       when p.id < m.first_id or p.id >= m.end_id then 'has an id that lies outside of its period'

@@ -63,6 +63,7 @@ export type SubaccountTable = SubaccountLimitColumns & {
   next_plan_version: number | null;
   next_monthly_limit: number | null;
   next_plan_at: Date | null;
+  sandbox: Generated<boolean>;
   moved_to: SubaccountId | null;
   moved_from: SubaccountId | null;
   metadata: JsonWithDefault<Record<string, unknown>>;
@@ -81,6 +82,7 @@ export type CredentialTable = CredentialLimitColumns & {
   master_id: MasterId;
   username: string;
   name: string | null;
+  sandbox: Generated<boolean>;
   secret_hash: Buffer;
   previous_hash: Buffer | null;
   previous_until: Date | null;

@@ -26,7 +26,7 @@ export type UsageEntryTable = {
   subaccount_id: SubaccountId;
   period_start: Date;
   units: number;
-  kind: "accept" | "void" | "correction";
+  kind: "accept" | "void" | "correction" | "sandbox";
   corrects: MessageId | null;
   note: string | null;
   accepted_at: Date;

@@ -9,6 +9,7 @@ export type MessageTable = {
   master_id: MasterId;
   kind: "submitted" | "dsn" | "system";
   credential_id: CredentialId | null;
+  sandbox: boolean | null;
   sender: string;
   units: number;
   size_bytes: number;

@@ -5,7 +5,7 @@ import type { Pool } from "pg";
 import { queryWithBytes } from "../platform/bytes-query.ts";
 import type { Log } from "../platform/log.ts";
 import type { Metrics } from "../platform/metrics.ts";
-import { ACCEPT, type Batch, type UsageKey } from "./batch.ts";
+import { ACCEPT, ACCEPT_SANDBOX, type Batch, type UsageKey } from "./batch.ts";
 
 /** Columns as `accept_batch` returns them: per message, and per usage row of the batch. */
 export type Verdicts = Readonly<{
@@ -54,7 +54,11 @@ export async function callAccept(
   const sentAtMs = performance.now();
   let broken: Error | undefined;
   try {
-    const { rows } = await queryWithBytes<Verdicts>(client, { ...ACCEPT, values: batch.values, pieces: batch.bodies });
+    const { rows } = await queryWithBytes<Verdicts>(client, {
+      ...(batch.sandbox ? ACCEPT_SANDBOX : ACCEPT),
+      values: batch.values,
+      pieces: batch.bodies,
+    });
     metrics.commitSeconds.observe((performance.now() - sentAtMs) / 1000);
     metrics.batchMessages.observe(messages);
     return { kind: "decided", verdicts: rows[0] as Verdicts, keys: batch.keys, sentAtMs };

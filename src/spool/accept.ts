@@ -138,7 +138,8 @@ export function createAcceptor(deps: AcceptorDeps): Acceptor {
         const said = { kind: "over", account, used, cap: cap ?? 0, resetsAt: submission.period.end } as const;
         // What is kept stands in no usage row: the gate asks for it.
         if (verdict === verdictCode.reserved) return { ...said, reserved: true };
-        over.set(standing.accountId, standing);
+        // The counter of sandbox mail is none that a gate knows.
+        if (!submission.sandbox) over.set(standing.accountId, standing);
         return said;
       });
     }
@@ -210,11 +211,13 @@ function failAll(batch: readonly Waiting[]): void {
   for (const { answer } of batch) answer({ kind: "failed" });
 }
 
-/** All that waits, up to 4 MiB of bodies; a larger message goes alone. */
+/** All that waits, up to 4 MiB of bodies; a larger message goes alone. Sandbox mail goes apart. */
 function take(waiting: Waiting[]): Waiting[] {
   let bytes = 0;
   let n = 0;
+  const sandbox = waiting[0]?.submission.sandbox;
   for (const { submission } of waiting) {
+    if (submission.sandbox !== sandbox) break;
     bytes += submission.sizeBytes;
     if (n === BATCH_MESSAGES || (n > 0 && bytes > BATCH_BYTES)) break;
     n += 1;

@@ -11,7 +11,13 @@ import type { Submission } from "./message.ts";
 export type UsageKey = Readonly<{ accountId: AccountId; start: Date; end: Date }>;
 
 /** `bodies`: the last parameter, in pieces. */
-export type Batch = Readonly<{ keys: readonly UsageKey[]; values: readonly unknown[]; bodies: readonly Uint8Array[] }>;
+export type Batch = Readonly<{
+  keys: readonly UsageKey[];
+  values: readonly unknown[];
+  bodies: readonly Uint8Array[];
+  /** Of a batch all messages are, or none is. */
+  sandbox: boolean;
+}>;
 
 export const ACCEPT = {
   name: "accept_batch",
@@ -19,6 +25,12 @@ export const ACCEPT = {
     $9::int[], $10::int[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::boolean[], $17::boolean[], $18::boolean[],
     $19::int[], $20::int[], $29::bytea, $21::int[], $22::int[], $23::text[], $24::text[], $25::text[], $26::int,
     make_interval(secs => $27::float8), make_interval(secs => $28::float8))`,
+} as const;
+
+/** The same call for sandbox mail (migrations/0033). */
+export const ACCEPT_SANDBOX = {
+  name: "accept_sandbox",
+  text: ACCEPT.text.replace("accept_batch(", "accept_sandbox("),
 } as const;
 
 const keyOf = (accountId: AccountId, start: Date) => `${accountId} ${start.getTime()}`;
@@ -91,5 +103,6 @@ export function encodeBatch(
       holder.lifetimeMs / 1000,
     ],
     bodies: messages.flatMap((m) => m.partZero),
+    sandbox: messages[0]?.sandbox === true,
   };
 }

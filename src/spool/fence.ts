@@ -49,7 +49,7 @@ async function ask(connect: Connect, messages: readonly Submission[]): Promise<R
     await client.query(VOID, [ids, messages.map((m) => m.masterId), messages.map((m) => m.subaccountId), starts]);
     const { rows } = await client.query<{ id: MessageId; kind: string }>(READ, [ids]);
     await client.query(REPLICATED);
-    return new Map(rows.map((row) => [row.id, row.kind === "accept"]));
+    return new Map(rows.map((row) => [row.id, row.kind === "accept" || row.kind === "sandbox"]));
   } finally {
     void client.end().catch(() => {});
   }

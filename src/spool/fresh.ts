@@ -1,6 +1,6 @@
 /** Fresh mail as work for the process that has just accepted it: nothing is read back from the database. */
 import type { MessageId } from "../platform/ids.ts";
-import type { Submission, Task } from "./message.ts";
+import { SANDBOX_ROUTE, type Submission, type Task } from "./message.ts";
 
 export function freshTask(submission: Submission, leasedUntilMs: number, lifetimeMs: number): Task {
   const { id, masterId, subaccountId, sender, sizeBytes, bodyParts, envelopeId, ret, eightBit, smtpUtf8 } = submission;
@@ -14,7 +14,7 @@ export function freshTask(submission: Submission, leasedUntilMs: number, lifetim
     leasedUntilMs,
     acceptedAt: new Date(acceptedAtMs),
     expiresAt: new Date(acceptedAtMs + lifetimeMs),
-    route: null,
+    route: submission.sandbox ? SANDBOX_ROUTE : null,
     sender,
     sizeBytes,
     bodyParts,

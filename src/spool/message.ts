@@ -7,6 +7,9 @@ import type { Over } from "../quota/gate.ts";
 export const PART_ZERO_BYTES = 256 * 1024;
 export const PART_BYTES = 256 * 1024;
 
+/** The route of sandbox mail: bound to it from acceptance on, with the reports that it causes. Nothing of it leaves the house. */
+export const SANDBOX_ROUTE = "sandbox:";
+
 /** RFC 3461 parameters are kept in their wire form (xtext decoded). */
 export type Recipient = Readonly<{ address: string; originalRecipient: string | null; notify: string | null }>;
 
@@ -16,6 +19,8 @@ export type Submission = Readonly<{
   masterId: MasterId;
   subaccountId: SubaccountId;
   credentialId: CredentialId | null;
+  /** Counted apart, never delivered. */
+  sandbox?: true;
   calendar: Calendar; // the master's: Postgres may find that the period has just changed
   period: Period;
   sender: string; // reverse-path, domain as A-label; "" for <>
@@ -107,4 +112,6 @@ export type Outgoing = Readonly<{
   recipients: readonly string[];
   bytes: Uint8Array;
   smtpUtf8: boolean;
+  /** A report on sandbox mail stays in the sandbox. */
+  sandbox?: true;
 }>;

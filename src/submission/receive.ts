@@ -17,7 +17,7 @@ import type { Clock } from "../platform/clock.ts";
 import { formatId, type MessageId, newId } from "../platform/ids.ts";
 import type { Log } from "../platform/log.ts";
 import type { Metrics } from "../platform/metrics.ts";
-import type { Charge, Gate } from "../quota/gate.ts";
+import { type Charge, type Gate, RESERVED } from "../quota/gate.ts";
 import type { InDoubt } from "../spool/in-doubt.ts";
 import type { Acceptance, Doubtful, Submission } from "../spool/message.ts";
 import type { Stage } from "../spool/stage.ts";
@@ -186,7 +186,8 @@ async function decide(
   // Before the gate: a limit that is full with the message itself must not refuse its retry.
   const first = await deps.inDoubt.recognise(submission, addedBytes);
   if (first !== undefined) return repeats(first, charge, deps);
-  const reservation = await deps.gate.reserve(charge);
+  // The gate knows live counters only: sandbox mail is decided at the door alone.
+  const reservation = account.sandbox ? RESERVED : await deps.gate.reserve(charge);
   const barred = refusedBy(reservation, units, account.supportAddress);
   if (barred !== undefined) return refusal(barred);
   const acceptance = await deps.accept(submission);
@@ -196,7 +197,7 @@ async function decide(
     deps.log.error({ event: "message.unknown", message_id: name, ...tenant(account), units });
     return { kind: "silence", doubtful };
   }
-  await release(charge, deps);
+  if (!account.sandbox) await release(charge, deps);
   if (acceptance.kind === "failed") return refusal({ reply: replies.temporaryFailure });
   const told = acceptance.kind === "rate" ? await deps.gate.rateReached(charge) : acceptance;
   return refusal(refusedBy(told, units, account.supportAddress) ?? { reply: replies.temporaryFailure });
@@ -227,6 +228,7 @@ function submissionOf(id: MessageId, received: Received, transaction: Transactio
     masterId: account.masterId,
     subaccountId: account.subaccountId,
     credentialId: account.credentialId,
+    ...(account.sandbox ? { sandbox: true as const } : {}),
     calendar: account.calendar,
     period: charge.period,
     sender,

@@ -125,6 +125,7 @@ async function somethingLeft(
   period: Period,
   deps: Pick<SessionDeps, "gate" | "inDoubt">,
 ): Promise<Refusal | undefined> {
+  if (account.sandbox) return undefined;
   const reservation = await deps.gate.reserve(chargeOf(account, period, 0));
   // It may be about to repeat a message that its limit is full with. Any other is refused at the end of data.
   const full = reservation.kind === "over" || reservation.kind === "rate";

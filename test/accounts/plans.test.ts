@@ -218,6 +218,7 @@ test("a template gives settings, what is given wins, and it holds nothing of a p
     language: "de",
     time_zone: "Europe/Berlin",
     region: "north",
+    billing_profile: null,
   });
   const input = { name: "From it", template: template.id, language: "fr" };
   const made = await createSubaccount(db, acme.principal, input, make.keyring, clock);

@@ -51,6 +51,7 @@ const account = (): SendingAccount => {
     calendar,
     senderPolicy: "any",
     own: false,
+    sandbox: false,
   };
 };
 

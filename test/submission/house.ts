@@ -135,7 +135,15 @@ function rooms(world: World, kept: Kept) {
     credentialId,
     scopes: ["send"],
   } as const;
-  const account = { kind: "sending", principal, masterId, subaccountId, credentialId, own: false } as const;
+  const account = {
+    kind: "sending",
+    principal,
+    masterId,
+    subaccountId,
+    credentialId,
+    own: false,
+    sandbox: false,
+  } as const;
   const facts = (): SmtpAnswer | { kind: "revoked" } => {
     const { state, publicMessage, domains, anchorDay } = world;
     const calendar = { anchorDay, timeZone: "UTC" };
