@@ -1,8 +1,8 @@
 /** The background jobs of a node: what runs when, and which room's function it calls. */
 import { syncUsage } from "./accounts/sync-usage.ts";
 import { takeNextPlans } from "./accounts/take-next-plan.ts";
-import { sendDigests } from "./alerts/digest.ts";
 import { tellCertificateEnds } from "./alerts/certificate-ends.ts";
+import { sendDigests } from "./alerts/digest.ts";
 import { notifyAlert } from "./alerts/notify.ts";
 import { watchUsage } from "./alerts/watch.ts";
 import { forgetRuns, reviveRuns } from "./bulk/forget.ts";
