@@ -16,6 +16,7 @@ import { type Arrival, moveAccount } from "../accounts/move-account.ts";
 import { requireChange } from "../accounts/permit.ts";
 import type { Operator, Principal } from "../accounts/principal.ts";
 import { record } from "../audit/record.ts";
+import { forgetBrand } from "../branding/forget.ts";
 import { moveDomains } from "../domains/move-domains.ts";
 import { emit } from "../events/emit.ts";
 import type { Clock } from "../platform/clock.ts";
@@ -144,6 +145,7 @@ async function move(
   clock: Clock,
 ): Promise<SubaccountId> {
   const id = await moveAccount(trx, before, to, clock);
+  await forgetBrand(trx, principal, { masterId: before.masterId, subaccountId: before.id }, clock);
   await moveDomains(trx, before.id, { masterId: to.master.id, subaccountId: id });
   const sides = [
     { masterId: before.masterId, subaccountId: before.id, data: { from: before.state, to: "archived" } },
