@@ -1,6 +1,7 @@
 /** The background jobs of a node: what runs when, and which room's function it calls. */
 import { syncUsage } from "./accounts/sync-usage.ts";
 import { takeNextPlans } from "./accounts/take-next-plan.ts";
+import { tellCertificateEnds } from "./alerts/certificate-ends.ts";
 import { sendDigests } from "./alerts/digest.ts";
 import { notifyAlert } from "./alerts/notify.ts";
 import { watchUsage } from "./alerts/watch.ts";
@@ -42,6 +43,7 @@ const crontab = `
 * * * * * letters ?max=1&queue=letters
 */5 * * * * digests ?max=1&queue=digests
 */10 * * * * watch_usage ?max=1&queue=watch_usage
+7 * * * * certificate_ends ?max=1
 `;
 
 export function startHousekeeping(house: House, publicUrl: string): Promise<AsyncDisposable> {
@@ -70,6 +72,7 @@ export function startHousekeeping(house: House, publicUrl: string): Promise<Asyn
     },
     recheck_domains: async () =>
       void (await recheckDomains({ db, clock, log, lookup: createTxtLookup(config.dnsServers) })),
+    certificate_ends: async () => void (await tellCertificateEnds(db, { ...letters, log })),
     expire_held: async () => void (await expireHeld(db)),
     bulk_run: (payload) =>
       runJob(db, payload, { ...letters, keyring, log, publish: (id) => publishAccount(db, gate, id) }),

@@ -156,7 +156,7 @@ async function startInbound(house: House, tls: Tls, delivery: Delivery | undefin
 
 /** Without the role it only says whether the node is alive and well. */
 function startDoorForPrograms(house: House, whole: boolean, { scrape }: Among): Promise<ApiServer> {
-  const { answering, clock, log, keyring, metrics, config, authenticator, gate } = house;
+  const { answering, clock, log, keyring, metrics, config, authenticator, gate, hosts } = house;
   const { db } = answering;
   const ready = createReadiness(db, clock);
   const counts = scrape === undefined ? {} : { scrape: () => scrape(metrics.registry) };
@@ -164,7 +164,7 @@ function startDoorForPrograms(house: House, whole: boolean, { scrape }: Among): 
   let port: number | undefined;
   const links = () => publicUrl(config, port);
   const passwords = createPasswords();
-  const people = { db, clock, keyring, config, passwords, lockout: authenticator.lockout, publicUrl: links };
+  const people = { db, clock, keyring, config, passwords, hosts, lockout: authenticator.lockout, publicUrl: links };
   const started = startApi({
     db,
     clock,

@@ -5,6 +5,7 @@
  */
 import { readFileSync } from "node:fs";
 import { Command } from "commander";
+import { addBrandingCommands } from "./branding.ts";
 import { addConfigCommand } from "./config.ts";
 import { addCredentialCommands } from "./credential.ts";
 import { addDoctorCommand } from "./doctor.ts";
@@ -37,6 +38,7 @@ const commands = [
   addUsageCommand,
   addStatementCommands,
   addDomainCommands,
+  addBrandingCommands,
   addQueueCommands,
   addRefusalCommands,
   addReviewCommands,

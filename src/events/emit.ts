@@ -32,6 +32,7 @@ export const eventTypes = [
   "review.closed",
   "domain.verified",
   "domain.failed",
+  "certificate.ending",
   "login.locked",
   "statement.closed",
 ] as const;

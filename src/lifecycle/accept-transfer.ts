@@ -16,6 +16,7 @@ import { type Arrival, moveAccount } from "../accounts/move-account.ts";
 import { requireChange } from "../accounts/permit.ts";
 import type { Operator, Principal } from "../accounts/principal.ts";
 import { record } from "../audit/record.ts";
+import { forgetBrand } from "../branding/forget.ts";
 import { moveDomains } from "../domains/move-domains.ts";
 import { emit } from "../events/emit.ts";
 import { moveMembers } from "../people/move-members.ts";
@@ -145,6 +146,7 @@ async function move(
   clock: Clock,
 ): Promise<SubaccountId> {
   const id = await moveAccount(trx, before, to, clock);
+  await forgetBrand(trx, principal, { masterId: before.masterId, subaccountId: before.id }, clock);
   await moveDomains(trx, before.id, { masterId: to.master.id, subaccountId: id });
   await moveMembers(trx, before.id, to.asOwn ? { master: to.master.id } : id);
   const sides = [

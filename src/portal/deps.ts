@@ -1,5 +1,6 @@
 /** What the pages are given. Everything they can reach stands here. */
 import type { Lockout } from "../accounts/lockout.ts";
+import type { BrandHosts } from "../branding/hosts.ts";
 import type { LetterDeps } from "../letters/send.ts";
 import type { Passwords } from "../people/passwords.ts";
 import type { Clock } from "../platform/clock.ts";
@@ -14,6 +15,8 @@ export type PortalDeps = Readonly<{
   passwords: Passwords;
   lockout: Lockout;
   config: Pick<Config, "systemFrom" | "hostname" | "queueLifetimeMs" | "trustedProxies">;
+  /** Hosts of brands. Left out: pages without a session are ours. */
+  hosts?: BrandHosts;
   /** Base of links, without a slash at the end. */
   publicUrl(): string;
 }>;

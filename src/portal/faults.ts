@@ -1,9 +1,9 @@
 /** What a rule says no with, as a page: the status, and which field is wrong. */
 
 import { html } from "hono/html";
-import { ourBrand } from "../branding/brand.ts";
 import { Fault } from "../platform/errors.ts";
 import type { PortalDeps } from "./deps.ts";
+import { hostBrand } from "./host-brand.ts";
 import { answerPage, type Html, type Page } from "./page.ts";
 import { type Visit, wantsJson } from "./visit.ts";
 
@@ -30,6 +30,6 @@ export function errorOf(error: unknown): Pick<Page, "error" | "status"> {
 /** A page of its own for what can't be tried again in the form. Programs get the problem document. */
 export async function answerFault(c: Visit, deps: PortalDeps, title: string, error: unknown, next?: Html) {
   if (wantsJson(c)) throw error;
-  const brand = ourBrand({ publicUrl: deps.publicUrl(), systemFrom: deps.config.systemFrom });
+  const brand = await hostBrand(c, deps);
   return answerPage(c, { title, brand, ...errorOf(error), content: next ?? html`<p><a href="/login">Log in</a></p>` });
 }

@@ -1,19 +1,19 @@
 /** The page to which "log in as" leads: it asks before it goes on, so that nothing but a person uses the link up. */
 import type { Hono } from "hono";
 import { html } from "hono/html";
-import { ourBrand } from "../branding/brand.ts";
 import { setCookie } from "../people/cookie.ts";
 import { enterLogInAs, readLogInAs } from "../people/log-in-as.ts";
 import { ACTING_MS } from "../people/sessions.ts";
 import type { PortalDeps } from "./deps.ts";
 import { answerFault } from "./faults.ts";
+import { hostBrand } from "./host-brand.ts";
 import { answerPage } from "./page.ts";
 import { clientOf, type Env, requireOwnPage } from "./visit.ts";
 
 const TITLE = "Act for an account";
 
 export function mountLogInAs(app: Hono<Env>, deps: PortalDeps): void {
-  const { db, keyring, clock, publicUrl, config } = deps;
+  const { db, keyring, clock } = deps;
   app.get("/login-as/:token", async (c) => {
     c.set("route", "/login-as/{token}");
     try {
@@ -22,7 +22,7 @@ export function mountLogInAs(app: Hono<Env>, deps: PortalDeps): void {
 for 15 minutes. Both sides find in their logs that you were there, and why:</p>
 <blockquote>${reason}</blockquote>
 <form method="post"><p><button autofocus>Go on</button></p></form>`;
-      const brand = ourBrand({ publicUrl: publicUrl(), systemFrom: config.systemFrom });
+      const brand = await hostBrand(c, deps);
       return answerPage(c, { title: TITLE, brand, content });
     } catch (error) {
       return answerFault(c, deps, TITLE, error);

@@ -1,7 +1,7 @@
 /** Log in and out: a form for people, JSON for programs. */
 import type { Hono } from "hono";
 import { html } from "hono/html";
-import { type Brand, ourBrand } from "../branding/brand.ts";
+import type { Brand } from "../branding/brand.ts";
 import { CLEAR_COOKIE, setCookie } from "../people/cookie.ts";
 import { type LogInAnswer, logIn } from "../people/log-in.ts";
 import { ABSOLUTE_MS, endSession, findSession, type Session } from "../people/sessions.ts";
@@ -9,6 +9,7 @@ import { Fault } from "../platform/errors.ts";
 import { formatId, parseId } from "../platform/ids.ts";
 import type { PortalDeps } from "./deps.ts";
 import { errorOf } from "./faults.ts";
+import { hostBrand } from "./host-brand.ts";
 import { answerPage, field, hidden, type Page } from "./page.ts";
 import {
   clientOf,
@@ -27,7 +28,7 @@ export function mountLogIn(app: Hono<Env>, deps: PortalDeps): void {
     c.set("route", "/login");
     const next = c.req.query("next");
     if ((await sessionOf(c, deps)) !== undefined) return c.redirect(pathOf(next), 303);
-    return answerPage(c, logInPage(brandOf(deps), { next }));
+    return answerPage(c, logInPage(await hostBrand(c, deps), { next }));
   });
   app.post("/login", async (c) => {
     c.set("route", "/login");
@@ -77,7 +78,7 @@ async function logInPerson(c: Visit, deps: PortalDeps, form: Form): Promise<Resp
     c.header("Set-Cookie", setCookie(answer.token, ABSOLUTE_MS));
     return c.redirect(pathOf(next), 303);
   }
-  const brand = brandOf(deps);
+  const brand = await hostBrand(c, deps);
   if (answer.kind === "second-factor") return answerPage(c, codePage(brand, { email, next, proof: answer.proof }));
   const wrong = errorOf(refusalOf(answer));
   if (form.proof !== undefined && answer.kind === "denied") {
@@ -100,9 +101,6 @@ function refusalOf(answer: Exclude<LogInAnswer, { kind: "in" }>): Fault {
 }
 
 type Given = Readonly<{ email?: string | undefined; next?: string | undefined; proof?: string }>;
-
-const brandOf = ({ publicUrl, config }: PortalDeps): Brand =>
-  ourBrand({ publicUrl: publicUrl(), systemFrom: config.systemFrom });
 
 function logInPage(brand: Brand, { email, next }: Given): Page {
   const content = html`<form method="post" action="/login">

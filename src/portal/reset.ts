@@ -1,11 +1,12 @@
 /** Forgotten passwords: ask for a link, and set a new one by it. */
 import type { Hono } from "hono";
 import { html } from "hono/html";
-import { type Brand, brandOf, ourBrand } from "../branding/brand.ts";
+import { type Brand, brandOf } from "../branding/brand.ts";
 import { brandedOf, type Place } from "../people/person.ts";
 import { completeReset, readReset, requestReset } from "../people/reset.ts";
 import { lettersOf, type PortalDeps } from "./deps.ts";
 import { answerFault, errorOf } from "./faults.ts";
+import { hostBrand } from "./host-brand.ts";
 import { answerPage, field, type Page } from "./page.ts";
 import { type Env, readForm } from "./visit.ts";
 
@@ -42,7 +43,6 @@ export function mountReset(app: Hono<Env>, deps: PortalDeps): void {
 const askAgain = html`<p><a href="/reset">Ask for a new link</a></p>`;
 
 function mountAsking(app: Hono<Env>, deps: PortalDeps): void {
-  const ours = () => ourBrand({ publicUrl: deps.publicUrl(), systemFrom: deps.config.systemFrom });
   app.get("/reset", async (c) => {
     c.set("route", "/reset");
     const content = html`<p>We send a link to your address, by which you choose a new one.</p>
@@ -50,7 +50,7 @@ function mountAsking(app: Hono<Env>, deps: PortalDeps): void {
 ${field({ name: "email", label: "E-mail address", type: "email", autocomplete: "username", focus: true })}
 <p><button>Send the link</button></p>
 </form>`;
-    return answerPage(c, { title: ASK, brand: ours(), content });
+    return answerPage(c, { title: ASK, brand: await hostBrand(c, deps), content });
   });
   app.post("/reset", async (c) => {
     c.set("route", "/reset");
@@ -60,7 +60,7 @@ ${field({ name: "email", label: "E-mail address", type: "email", autocomplete: "
       const content = html`<p>If somebody has an account here with this address, a link is on its way to it. It works once,
 for 60 minutes.</p>
 <p><a href="/login">Log in</a></p>`;
-      return answerPage(c, { title: ASK, brand: ours(), content });
+      return answerPage(c, { title: ASK, brand: await hostBrand(c, deps), content });
     } catch (error) {
       return answerFault(c, deps, ASK, error);
     }

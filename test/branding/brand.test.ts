@@ -7,6 +7,7 @@ import { changeBrand } from "../../src/branding/change.ts";
 import { removeCertificate, setCertificate } from "../../src/branding/change-certificate.ts";
 import type { BrandDetails } from "../../src/branding/fields.ts";
 import { findBrand, readLogo } from "../../src/branding/find.ts";
+import { forgetBrand } from "../../src/branding/forget.ts";
 import { addDomain } from "../../src/domains/add.ts";
 import { removeDomain } from "../../src/domains/remove.ts";
 import { Fault } from "../../src/platform/errors.ts";
@@ -145,6 +146,17 @@ describe("a brand", () => {
   ])("of %j is refused", async (patch, pointer) => {
     expect(await fault(change(patch))).toEqual(["invalid", pointer]);
   });
+});
+
+test("a subaccount that leaves is shown in no brand of its master's, and there is an entry of what it had", async () => {
+  await changeShop({ productName: "Shop Mail" });
+  const owner = { masterId: acme.master.id, subaccountId: shop.subaccount.id };
+  await forgetBrand(db, { kind: "system" }, owner, clock);
+  await forgetBrand(db, { kind: "system" }, owner, clock);
+  expect(await ofShop()).toEqual(ourBrand(ours));
+  const entries = await db.selectFrom("audit_entry").selectAll().where("action", "=", "branding.removed").execute();
+  expect(entries).toHaveLength(1);
+  expect(entries[0]?.before).toMatchObject({ product_name: "Shop Mail" });
 });
 
 describe("sender and host", () => {

@@ -6,6 +6,7 @@ import { findMaster, findSubaccount } from "../../src/accounts/find.ts";
 import { createKey } from "../../src/accounts/keys.ts";
 import type { Principal } from "../../src/accounts/principal.ts";
 import { transitionSubaccount } from "../../src/accounts/transition.ts";
+import { changeBrand } from "../../src/branding/change.ts";
 import { acceptTransfer, approveTransfer, type TransferRef } from "../../src/lifecycle/accept-transfer.ts";
 import { endTransfer, offerTransfer, requestRenewal } from "../../src/lifecycle/offer-transfer.ts";
 import { findTransfer } from "../../src/lifecycle/transfer.ts";
@@ -44,9 +45,11 @@ test("an account moves with its owner and starts at zero; what was, and what was
   const { database, db, clock, keyring, acme, beta, shop, id, account, offer, accept } = await world();
   await createKey(db, shop.principal, { name: "own", scopes: ["read"] }, keyring, clock);
   expect(await acceptUnits(database, account(acme), 7)).toMatchObject({ kind: "accepted" });
+  await changeBrand(db, acme.principal, id, { productName: "Acme's brand", host: "shop.acme.example" }, {}, clock);
   const { token, transfer } = await offer();
   const done = await accept(beta.principal, { token });
   expect(done).toMatchObject({ id: transfer.id, state: "done", toMasterId: beta.master.id });
+  expect(await db.selectFrom("brand").selectAll().execute()).toEqual([]);
   const moved = await findSubaccount(db, beta.principal, done.movedTo!, clock);
   expect(moved).toMatchObject({
     name: "Shop owner",
