@@ -186,7 +186,9 @@ describe("a run", () => {
         return runDeps.keyring.newSecret();
       },
     };
-    await expect(runSlice(database.db, idOf(body.id), { ...runDeps, keyring: dying })).rejects.toThrow("terminated");
+    await expect(runSlice(database.db, idOf(body.id), { ...runDeps, keyring: dying }, 60_000)).rejects.toThrow(
+      "terminated",
+    );
     expect(await show(body.id)).toMatchObject({ state: "running", done: 4, created: 4 });
     expect(await reviveRuns(database.db)).toBe(0);
     await database.pool.query("update bulk_run set touched_at = touched_at - interval '2 minutes' where id = $1", [
