@@ -23,6 +23,8 @@ export async function shownSubaccount(db: Db, subaccount: Subaccount, clock: Clo
     ...usageFacts(usage),
     "short limits": shownRate(subaccount.rateLimits),
     reserve: subaccount.reserve ?? undefined,
+    "daily cap":
+      subaccount.dailyCap === null ? undefined : `${subaccount.dailyCap.units} on day ${subaccount.dailyCap.day}`,
     "external id": subaccount.externalId ?? undefined,
     owner: [subaccount.ownerName, subaccount.ownerEmail].filter(Boolean).join(", ") || undefined,
     plan: subaccount.plan ?? undefined,

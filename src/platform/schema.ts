@@ -47,7 +47,7 @@ import type {
 } from "./schema-spool.ts";
 
 export type { ContactPolicy, Json, NotificationEmail } from "./schema-columns.ts";
-export type { RateLimits } from "./schema-limits.ts";
+export type { DailyCapDefault, RateLimits } from "./schema-limits.ts";
 export type { ItemError } from "./schema-overview.ts";
 export type { Features } from "./schema-plans.ts";
 

@@ -166,6 +166,11 @@ test("limits of a short time and the reserve are set by commands, member by memb
   });
   expect(await json("credential", "change", id, "--no-transactional")).toMatchObject({ transactional: false });
   expect((await run("quota", "rate", master.id, "--hour", "7")).code).toBe(2);
+  expect(await json("quota", "daily-cap", subaccount.id, "10,20")).toMatchObject({ daily_cap: { units: 10, day: 1 } });
+  expect(await json("quota", "daily-cap", master.id, "10,20", "--from-limit", "50")).toMatchObject({
+    new_subaccount_daily_cap: { ramp: [10, 20], from_limit: 50 },
+  });
+  expect(await json("quota", "daily-cap", subaccount.id, "none")).toMatchObject({ daily_cap: null });
 });
 
 async function houseWithLimits() {
