@@ -41,6 +41,10 @@ export function usageFacts(usage: SubaccountUsage) {
     used: usage.used,
     limit: usage.limit ?? "none",
     "top-ups": usage.topUp || undefined,
+    credits:
+      usage.credits.used + usage.credits.left === 0
+        ? undefined
+        : `${usage.credits.used} used, ${usage.credits.left} left`,
     remaining: usage.remaining ?? "as the master has",
     "blocked by": usage.blockedBy ?? undefined,
     "refused messages": usage.refused,

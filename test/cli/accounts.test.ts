@@ -173,6 +173,29 @@ test("limits of a short time and the reserve are set by commands, member by memb
   expect(await json("quota", "daily-cap", subaccount.id, "none")).toMatchObject({ daily_cap: null });
 });
 
+test("credits are added to a master and given to a subaccount by commands", async () => {
+  const { json, run, subaccount, master } = await houseWithLimits();
+  const pack = await json(
+    "quota",
+    "credits",
+    "add",
+    master.id,
+    "500",
+    "--expires-at",
+    "2099-01-01",
+    "--note",
+    "autumn",
+  );
+  expect(pack).toMatchObject({ id: expect.stringMatching(/^pack_/), units: 500, left: 500, note: "autumn" });
+  expect(await json("quota", "credits", "give", subaccount.id, "120")).toMatchObject({
+    usage: { limit: 100, remaining: 220, credits: { used: 0, left: 120 } },
+  });
+  expect((await json("quota", "credits", "list", "--master", master.id)).data).toMatchObject([
+    { allocated: 120, left: 380 },
+  ]);
+  expect((await run("subaccount", "show", subaccount.id)).out).toMatch(/credits\s+0 used, 120 left/);
+});
+
 async function houseWithLimits() {
   const cli = await house();
   const master = await cli.json(
