@@ -146,6 +146,9 @@ describe("tables", () => {
     bulk_item: ["bulk"],
     review: ["reviews"],
     rate_window: [],
+    credit_pack: ["quota"],
+    credit_lot: ["quota"],
+    credit_entry: [],
   };
 
   function writes(text: string): string[] {

@@ -1,8 +1,9 @@
 /** Masters and subaccounts as the rules see them. Values of these types come from accounts/find.ts and its lists only. */
 import type { Calendar } from "../metering/period.ts";
 import type { MasterId, SubaccountId } from "../platform/ids.ts";
-import type { NotificationEmail, RateLimits } from "../platform/schema.ts";
+import type { DailyCapDefault, NotificationEmail, RateLimits } from "../platform/schema.ts";
 import type { ContactTopic, Hearers } from "./contact-policy.ts";
+import type { DailyCap } from "./daily-cap.ts";
 import type { MasterState, OwnState, ShownState } from "./states.ts";
 
 export type { NotificationEmail } from "../platform/schema.ts";
@@ -40,6 +41,8 @@ export type Master = Readonly<{
   ownSubaccountId: SubaccountId;
   /** By topic, each of them. */
   contactPolicy: Readonly<Record<ContactTopic, Hearers>>;
+  /** What new subaccounts start with. */
+  newSubaccountDailyCap: DailyCapDefault | null;
   createdAt: Date;
   updatedAt: Date;
   version: number;
@@ -102,6 +105,10 @@ export type Subaccount = Readonly<{
   reserve: number | null;
   /** It has left its master, and is never opened again. */
   movedTo: SubaccountId | null;
+  /** Units in any 24 hours on the first day, the second and so on; then free. */
+  dailyCapRamp: readonly number[] | null;
+  /** What that allows now. */
+  dailyCap: DailyCap | null;
   createdAt: Date;
   updatedAt: Date;
   version: number;

@@ -106,7 +106,7 @@ async function allocated(trx: Db, master: Master, except: SubaccountId | null, c
   const onlyUsed: RawBuilder<boolean> = sql`s.state in ('closed', 'archived') or s.id = ${master.ownSubaccountId}`;
   const { rows } = await sql<{ units: number }>`
     select coalesce(sum(case when ${onlyUsed} then coalesce(u.used, 0)
-                             when u.account_id is not null then greatest(greatest(s.monthly_limit, s.next_monthly_limit) + u.top_up, u.used)
+                             when u.account_id is not null then greatest(greatest(s.monthly_limit, s.next_monthly_limit) + u.top_up, u.used - u.credit_used)
                              else greatest(s.monthly_limit, s.next_monthly_limit) + coalesce((select sum(t.units) from top_up t
                                     where t.subaccount_id = s.id and t.period_start = ${start}), 0) end), 0)::bigint as units
       from subaccount s left join usage u on u.account_id = s.id and u.period_start = ${start} and u.master_id = s.master_id

@@ -15,6 +15,7 @@ import { formatId, type MasterId } from "../platform/ids.ts";
 import { inTransaction } from "../platform/transaction.ts";
 import type { Master } from "./account.ts";
 import { requireAllAllocated } from "./allocation.ts";
+import { dailyCapGiven } from "./daily-cap.ts";
 import { changedMembers, checkFields, columnsOf, requireOnly } from "./fields.ts";
 import { findMaster } from "./find.ts";
 import { type MasterDetails, masterFields, masterMembers, ownFields } from "./master-fields.ts";
@@ -48,6 +49,8 @@ export async function changeMaster(
     const before = await findMaster(trx, principal, id, clock, "change");
     requireVersion(before, options.version);
     const { anchorDay, timeZone, ...plain } = patch;
+    if (plain.newSubaccountDailyCap !== undefined)
+      plain.newSubaccountDailyCap = dailyCapGiven(before.newSubaccountDailyCap, plain.newSubaccountDailyCap);
     const changed = changedMembers<MasterDetails>(masterFields, before, merged(before, plain));
     const calendar = newCalendar(before, { anchorDay, timeZone }, clock.now());
     if (Object.keys(changed).length === 0 && calendar === undefined) return before;

@@ -7,6 +7,7 @@ import { formatId, type MasterId, newId, type SubaccountId } from "../platform/i
 import type { Keyring } from "../platform/secrets.ts";
 import { inTransaction } from "../platform/transaction.ts";
 import type { Master } from "./account.ts";
+import { dailyCapGiven } from "./daily-cap.ts";
 import { checkFields, columnsOf } from "./fields.ts";
 import { findMaster } from "./find.ts";
 import { insertKey, type NewApiKey } from "./keys.ts";
@@ -33,7 +34,9 @@ export async function createMaster(
     const id = newId<MasterId>(clock);
     const ownId = newId<SubaccountId>(clock);
     const now = clock.now();
-    const columns = columnsOf(masterFields, input) as {
+    const given = input.newSubaccountDailyCap;
+    const dailyCap = given === undefined ? {} : { newSubaccountDailyCap: dailyCapGiven(null, given) };
+    const columns = columnsOf(masterFields, { ...input, ...dailyCap }) as {
       name: string;
       allowance: number | null;
       notification_emails: string;

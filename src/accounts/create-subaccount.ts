@@ -6,9 +6,10 @@ import { Fault, invalid } from "../platform/errors.ts";
 import { formatId, type MasterId, newId, type SubaccountId, type TemplateId } from "../platform/ids.ts";
 import type { Keyring } from "../platform/secrets.ts";
 import { inTransaction } from "../platform/transaction.ts";
-import type { Subaccount } from "./account.ts";
+import type { Master, Subaccount } from "./account.ts";
 import { lockAllowance, requireLimit } from "./allocation.ts";
 import { insertCredential, type NewCredential } from "./credentials.ts";
+import { rampFor } from "./daily-cap.ts";
 import { checkFields, columnsOf } from "./fields.ts";
 import { findSubaccount } from "./find.ts";
 import { requireMasterChange } from "./permit.ts";
@@ -64,6 +65,7 @@ export async function createSubaccount(
         features,
         metadata: given.metadata ?? undefined,
         rateLimits: mergeRateLimits(null, given.rateLimits ?? null),
+        dailyCapRamp: rampOf(master, monthlyLimit, given.dailyCapRamp),
       }),
       ...planColumns(plan),
       id,
@@ -97,4 +99,13 @@ export async function createSubaccount(
 /** What is not given must not hide what the template gives. */
 function withoutUndefined(input: SubaccountInput): SubaccountInput {
   return Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined)) as SubaccountInput;
+}
+
+/** Its own, or what its master gives to new ones. */
+function rampOf(
+  { newSubaccountDailyCap }: Master,
+  monthlyLimit: number | null,
+  given: SubaccountInput["dailyCapRamp"],
+) {
+  return given === undefined ? rampFor(monthlyLimit, newSubaccountDailyCap) : given;
 }

@@ -12,6 +12,7 @@ import type { Schema } from "../platform/schema.ts";
 import type { Master, Subaccount } from "./account.ts";
 import { type CalendarColumns, calendarOf } from "./calendar.ts";
 import { contactPolicyOf } from "./contact-policy.ts";
+import { dailyCapAt } from "./daily-cap.ts";
 import { nextPlanName } from "./plan.ts";
 import { type Principal, reachOf } from "./principal.ts";
 import { type MasterState, type StateFacts, shownState } from "./states.ts";
@@ -158,6 +159,7 @@ export function masterOf(row: MasterRow, now: Date): Master {
     enforce2fa: row.enforce_2fa,
     ownSubaccountId: row.own_subaccount_id,
     contactPolicy: contactPolicyOf(row.contact_policy),
+    newSubaccountDailyCap: row.new_subaccount_daily_cap,
     createdAt: row.created_at,
     updatedAt: row.updated_at,
     version: row.version,
@@ -217,6 +219,8 @@ export function subaccountOf(row: SubaccountRow, now: Date): Subaccount {
     rateLimits: row.rate_limits,
     reserve: row.reserve,
     movedTo: row.moved_to,
+    dailyCapRamp: row.daily_cap_ramp,
+    dailyCap: dailyCapAt(row.daily_cap_ramp, row.ramp_started_at, now),
     createdAt: row.created_at,
     updatedAt: row.updated_at,
     version: row.version,

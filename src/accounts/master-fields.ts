@@ -1,6 +1,7 @@
 /** The members of a master that can be given: one table for creating, changing and auditing. */
 import type { Master, NotificationEmail } from "./account.ts";
 import { type ContactTopic, contactPolicy, type Hearers } from "./contact-policy.ts";
+import { type DailyCapPatch, dailyCapDefault } from "./daily-cap.ts";
 import * as rule from "./fields.ts";
 
 /** Undefined: not given. Null: none. */
@@ -23,6 +24,7 @@ export type MasterDetails = {
   expiresAt?: Date | null | undefined;
   /** What is not named stays as it is. */
   contactPolicy?: { readonly [T in ContactTopic]?: Hearers | undefined } | undefined;
+  newSubaccountDailyCap?: DailyCapPatch | null | undefined;
 };
 
 export const masterFields = {
@@ -43,6 +45,11 @@ export const masterFields = {
   enforce2fa: { column: "enforce_2fa", rule: rule.flag },
   contactPolicy: { column: "contact_policy", rule: contactPolicy, json: true },
   expiresAt: { column: "expires_at", rule: rule.orNull(rule.instant) },
+  newSubaccountDailyCap: {
+    column: "new_subaccount_daily_cap",
+    rule: rule.orNull(dailyCapDefault),
+    json: true,
+  },
 } as const satisfies Record<keyof MasterDetails, rule.Field>;
 
 /** What a master may change of itself; the rest is between it and the operator. */
@@ -54,6 +61,7 @@ export const ownFields: readonly (keyof MasterDetails)[] = [
   "alertDelivery",
   "alertUrgentImmediately",
   "raiseLinkMaxPercent",
+  "newSubaccountDailyCap",
   "language",
   "enforce2fa",
   "contactPolicy",

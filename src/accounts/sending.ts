@@ -109,6 +109,7 @@ async function readFacts(db: Db, key: string, clock: Clock): Promise<Facts | und
         "rates",
       ),
     )
+    .select(sql<boolean>`credits_left(s.id, pm_now()) > 0`.as("credits"))
     .where("s.id", "=", id);
   if (credentialId) {
     query = query
@@ -131,9 +132,15 @@ async function readFacts(db: Db, key: string, clock: Clock): Promise<Facts | und
   };
 }
 
-type GuardColumns = Readonly<{ reserve: number | null; transactional: boolean | null; rates: readonly Rate[] }>;
+type GuardColumns = Readonly<{
+  reserve: number | null;
+  transactional: boolean | null;
+  rates: readonly Rate[];
+  credits: boolean;
+}>;
 
-function guardOf({ reserve, transactional, rates }: GuardColumns): Guard | undefined {
-  if (rates.length === 0 && !reserve) return undefined;
-  return { reserve: reserve ?? 0, transactional: transactional === true, rates };
+function guardOf({ reserve, transactional, rates, credits }: GuardColumns): Guard | undefined {
+  if (rates.length === 0 && !reserve && !credits) return undefined;
+  const guard = { reserve: reserve ?? 0, transactional: transactional === true, rates };
+  return credits ? { ...guard, credits } : guard;
 }

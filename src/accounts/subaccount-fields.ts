@@ -1,5 +1,6 @@
 /** The members of a subaccount that can be given: one table for creating, changing and auditing. */
 import type { NotificationEmail, Subaccount } from "./account.ts";
+import { ramp } from "./daily-cap.ts";
 import * as rule from "./fields.ts";
 import { features } from "./plan-fields.ts";
 import type { RateLimitsPatch } from "./rate-limits.ts";
@@ -28,6 +29,7 @@ export type SubaccountDetails = {
   expiresAt?: Date | null | undefined;
   rateLimits?: RateLimitsPatch | null | undefined;
   reserve?: number | null | undefined;
+  dailyCapRamp?: readonly number[] | null | undefined;
 };
 
 export const subaccountFields = {
@@ -57,6 +59,7 @@ export const subaccountFields = {
   expiresAt: { column: "expires_at", rule: rule.orNull(rule.instant) },
   rateLimits: { column: "rate_limits", rule: rule.orNull(rule.rateLimits), json: true },
   reserve: { column: "reserve", rule: rule.orNull(rule.units) },
+  dailyCapRamp: { column: "daily_cap_ramp", rule: rule.orNull(ramp) },
 } as const satisfies Record<keyof SubaccountDetails, rule.Field>;
 
 /** What a subaccount may change of itself: nothing that decides how much it sends or who hears of it. */

@@ -7,6 +7,7 @@ import { brandingEndpoints } from "./branding.ts";
 import { bulkChangeEndpoints } from "./bulk-changes.ts";
 import { capturedEndpoints } from "./captured.ts";
 import { credentialEndpoints } from "./credentials.ts";
+import { creditEndpoints } from "./credits.ts";
 import type { Deps } from "./deps.ts";
 import { domainEndpoints } from "./domains.ts";
 import type { Endpoint } from "./endpoint.ts";
@@ -66,6 +67,7 @@ const rooms = [
   auditEndpoints,
   statementEndpoints,
   refusalEndpoints,
+  creditEndpoints,
   queueEndpoints,
   reviewEndpoints,
   capturedEndpoints,

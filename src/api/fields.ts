@@ -1,5 +1,6 @@
 /** The fields that bodies, queries and answers are made of: what they accept, and how they stand in /openapi.json. */
 import { z } from "@hono/zod-openapi";
+import { ramp as rampRule } from "../accounts/daily-cap.ts";
 import type { Rule } from "../accounts/fields.ts";
 import * as rules from "../accounts/fields.ts";
 import { formatId, type IdOf, type Prefix, parseId } from "../platform/ids.ts";
@@ -46,6 +47,12 @@ export const rateLimits = z
     example: { minute: 60, hour: 1000 },
     description: "Refused with 451 above it. Null: none. Room comes back at most a sixtieth of the span late.",
   });
+
+/** Caps of the first day, the second and so on. */
+export const ramp = ruled(z.array(z.int()), rampRule).openapi({
+  example: [1000, 2000, 5000, 10000, 20000],
+  description: "Units in any 24 hours on the first day, the second and so on; afterwards free.",
+});
 
 /** As they are shown: those that there are. */
 export const shownRateLimits = z

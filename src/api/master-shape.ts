@@ -42,6 +42,17 @@ const raiseLinkMaxPercent = field.ruled(z.int(), between(0, 1000)).openapi({
   description:
     "By how many percent of its limit the link in an alert may raise a subaccount without a log-in; 0: not at all.",
 });
+const dailyCapDefault = z
+  .strictObject({
+    ramp: field.ramp.optional(),
+    from_limit: field.units.nullable().optional().openapi({
+      description: "Subaccounts with a lower monthly limit are not capped; 5000 unless told.",
+    }),
+  })
+  .openapi({
+    example: { ramp: [1000, 2000, 5000, 10000, 20000], from_limit: 5000 },
+    description: "What new subaccounts start with; null: nothing. It is copied at creation.",
+  });
 
 const optional = {
   overage: z.enum(["block", "bill"]).optional(),
@@ -58,6 +69,7 @@ const optional = {
   enforce_2fa: z.boolean().optional().openapi({ description: "Its members must have a second factor." }),
   expires_at: field.instantField.nullable().optional(),
   contact_policy: contactPolicyChange.optional(),
+  new_subaccount_daily_cap: dailyCapDefault.nullable().optional(),
 };
 
 export const newMaster = z
@@ -100,6 +112,7 @@ export const masterShape = z
     language: z.string().nullable(),
     enforce_2fa: z.boolean(),
     contact_policy: contactPolicyShape,
+    new_subaccount_daily_cap: z.strictObject({ ramp: z.array(z.int()), from_limit: z.int() }).nullable(),
     own_subaccount: z.strictObject({ id: field.shownId("sub") }),
     suspended_at: field.instant.nullable(),
     expires_at: field.instant.nullable(),
@@ -107,6 +120,10 @@ export const masterShape = z
     updated_at: field.instant,
   })
   .openapi("Master");
+
+function showDailyCap({ newSubaccountDailyCap: given }: Master) {
+  return given === null ? null : { ramp: [...given.ramp], from_limit: given.from_limit };
+}
 
 export function showMaster(master: Master): z.output<typeof masterShape> {
   const { anchorDay, timeZone, next } = master.calendar;
@@ -133,6 +150,7 @@ export function showMaster(master: Master): z.output<typeof masterShape> {
     language: master.language,
     enforce_2fa: master.enforce2fa,
     contact_policy: { ...master.contactPolicy },
+    new_subaccount_daily_cap: showDailyCap(master),
     own_subaccount: { id: field.showId("sub", master.ownSubaccountId) },
     suspended_at: field.showInstant(master.suspendedAt),
     expires_at: field.showInstant(master.expiresAt),

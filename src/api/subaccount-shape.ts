@@ -51,6 +51,7 @@ export const manyDetails = {
     .openapi({ description: "What its statement lines are grouped by.", example: "Cost centre 12" }),
   rate_limits: field.rateLimits.nullable().optional(),
   reserve: reserve.optional(),
+  daily_cap_ramp: field.ramp.nullable().optional(),
 };
 
 const details = {
@@ -129,6 +130,11 @@ export const subaccountShape = z
     closed_at: field.instant.nullable(),
     rate_limits: field.shownRateLimits,
     reserve: z.int().nullable().openapi({ description: "Kept for transactional credentials." }),
+    daily_cap_ramp: z.array(z.int()).nullable(),
+    daily_cap: z
+      .strictObject({ units: z.int(), day: z.int(), until: field.instant })
+      .nullable()
+      .openapi({ description: "What its ramp allows now, in any 24 hours, until the next step. Null: free." }),
     created_at: field.instant,
     updated_at: field.instant,
     actions: z.array(z.enum(rowActions)).openapi({
@@ -168,11 +174,17 @@ export function showSubaccount(
     closed_at: field.showInstant(subaccount.closedAt),
     rate_limits: subaccount.rateLimits,
     reserve: subaccount.reserve,
+    daily_cap_ramp: subaccount.dailyCapRamp?.map((cap) => cap) ?? null,
+    daily_cap: showDailyCap(subaccount),
     created_at: field.showInstant(subaccount.createdAt),
     updated_at: field.showInstant(subaccount.updatedAt),
     actions: actionsOf(subaccount, principal),
     usage: showUsage(usage),
   };
+}
+
+function showDailyCap({ dailyCap }: Subaccount) {
+  return dailyCap === null ? null : { ...dailyCap, until: field.showInstant(dailyCap.until) };
 }
 
 function showMastersOnly(subaccount: Subaccount) {

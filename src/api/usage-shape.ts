@@ -11,10 +11,16 @@ export const usageShape = z
     used: z.int(),
     limit: z.int().nullable().openapi({ description: "Null: bounded by the master only." }),
     top_up: z.int(),
-    remaining: z.int().nullable().openapi({ description: "max(0, limit + top_up - used); null when unlimited." }),
+    remaining: z
+      .int()
+      .nullable()
+      .openapi({ description: "max(0, limit + top_up + credits.used - used) + credits.left; null when unlimited." }),
     blocked_by: z.enum(["master"]).nullable(),
     refused: z.int().openapi({ description: "Messages refused, for whatever reason." }),
     corrections: z.int(),
+    credits: z
+      .strictObject({ used: z.int(), left: z.int() })
+      .openapi({ description: "Of `used`, paid by credits; and what they still hold, whatever the period." }),
     master_remaining: z
       .int()
       .nullable()
@@ -49,6 +55,7 @@ export function showUsage(usage: SubaccountUsage): z.output<typeof usageShape> {
     blocked_by: usage.blockedBy,
     refused: usage.refused,
     corrections: usage.corrections,
+    credits: usage.credits,
     ...(masterRemaining === undefined ? {} : { master_remaining: masterRemaining }),
   };
 }

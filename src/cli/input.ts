@@ -72,6 +72,11 @@ export function unitsOrNone(text: string): number | None {
   return text === "none" ? NONE : whole(text);
 }
 
+/** `1000,2000,5000`, or `none`. */
+export function unitsByDayOrNone(text: string): number[] | None {
+  return text === "none" ? NONE : text.split(",").map(whole);
+}
+
 export function textOrNone(text: string): string | None {
   return text === "none" ? NONE : text;
 }

@@ -1,13 +1,14 @@
 /** `postmeter quota rate` and `quota reserve`: what holds mail back beside the monthly limits. */
 import type { Command } from "commander";
 import { changeCredential } from "../accounts/change-credential.ts";
+import { changeMaster } from "../accounts/change-master.ts";
 import { changeSubaccount } from "../accounts/change-subaccount.ts";
 import { type CredentialId, formatId, type SubaccountId } from "../platform/ids.ts";
 import type { RateLimits } from "../platform/schema.ts";
 import * as input from "./input.ts";
 import { facts } from "./layout.ts";
 import { operator, type Session } from "./session.ts";
-import { credentialShape } from "./shape.ts";
+import { credentialShape, masterShape } from "./shape.ts";
 import { shownRate, shownSubaccount } from "./subaccount-view.ts";
 import { type Cli, type Options, runWith, type Shown, verb } from "./verb.ts";
 
@@ -16,6 +17,7 @@ const aSubaccount = "sub_01kb2m5xj7e1fr0x4m4f6a0z3q";
 type RateOptions = Options & { [span in keyof RateLimits]?: number | input.None };
 
 export function addRateCommands(quota: Command, cli: Cli): void {
+  addDailyCap(quota, cli);
   verb(quota, "rate", "limits of a short time, of a subaccount or a credential; what is not given stays", [
     `quota rate ${aSubaccount} --minute 60 --day 5000`,
     "quota rate cred_01kb2m5xj7e1fr0x4m4f6a0z3q --hour 200",
@@ -43,6 +45,32 @@ export function addRateCommands(quota: Command, cli: Cli): void {
       runWith(cli, options, (session) => change(session, id, { reserve: input.orNull(units) })),
     );
 }
+
+function addDailyCap(quota: Command, cli: Cli): void {
+  verb(quota, "daily-cap", "caps of the first days: of a subaccount, or what a master's new ones start with", [
+    `quota daily-cap ${aSubaccount} 1000,2000,5000`,
+    "quota daily-cap mas_01kb2m5xj7e1fr0x4m4f6a0z3q 1000,2000,5000 --from-limit 5000",
+    `quota daily-cap ${aSubaccount} none`,
+  ])
+    .argument("<account>", "sub_... or mas_...", input.account)
+    .argument("<units>", "in any 24 hours of the first day, the second and so on, or none", input.unitsByDayOrNone)
+    .option("--from-limit <units>", "a master's subaccounts with a lower limit stay free", input.whole)
+    .action((ref: input.AccountRef, given: number[] | input.None, { fromLimit, ...options }: CapOptions) =>
+      runWith(cli, options, async (session) => {
+        const ramp = input.orNull(given);
+        if (ref.kind === "subaccount") return change(session, ref.id, { dailyCapRamp: ramp });
+        const cap = ramp === null ? null : { ramp, from_limit: fromLimit };
+        const { db, clock } = session;
+        const master = await changeMaster(db, operator, ref.id, { newSubaccountDailyCap: cap }, {}, clock);
+        return {
+          json: masterShape(master),
+          text: `${master.name}: new subaccounts start ${ramp === null ? "free" : "capped"}`,
+        };
+      }),
+    );
+}
+
+type CapOptions = Options & { fromLimit?: number };
 
 async function change(
   { db, clock, publish }: Session,

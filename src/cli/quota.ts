@@ -6,6 +6,7 @@ import { findSubaccount } from "../accounts/find.ts";
 import { formatId, type MasterId, type SubaccountId } from "../platform/ids.ts";
 import { reconcile } from "../quota/reconcile.ts";
 import { addTopUp } from "../quota/top-up.ts";
+import { addCreditCommands } from "./credits.ts";
 import * as input from "./input.ts";
 import { table } from "./layout.ts";
 import { addRateCommands } from "./quota-rate.ts";
@@ -21,6 +22,7 @@ export function addQuotaCommands(program: Command, cli: Cli): void {
   addSet(quota, cli);
   addTopUpCommand(quota, cli);
   addRateCommands(quota, cli);
+  addCreditCommands(quota, cli);
   addReconcile(quota, cli);
 }
 

@@ -23,6 +23,8 @@ export async function shownSubaccount(db: Db, subaccount: Subaccount, clock: Clo
     ...usageFacts(usage),
     "short limits": shownRate(subaccount.rateLimits),
     reserve: subaccount.reserve ?? undefined,
+    "daily cap":
+      subaccount.dailyCap === null ? undefined : `${subaccount.dailyCap.units} on day ${subaccount.dailyCap.day}`,
     "external id": subaccount.externalId ?? undefined,
     owner: [subaccount.ownerName, subaccount.ownerEmail].filter(Boolean).join(", ") || undefined,
     plan: subaccount.plan ?? undefined,
@@ -39,6 +41,10 @@ export function usageFacts(usage: SubaccountUsage) {
     used: usage.used,
     limit: usage.limit ?? "none",
     "top-ups": usage.topUp || undefined,
+    credits:
+      usage.credits.used + usage.credits.left === 0
+        ? undefined
+        : `${usage.credits.used} used, ${usage.credits.left} left`,
     remaining: usage.remaining ?? "as the master has",
     "blocked by": usage.blockedBy ?? undefined,
     "refused messages": usage.refused,

@@ -9,6 +9,9 @@ export type Counters = Readonly<{
   used: number;
   cap: number | null;
   topUp: number;
+  /** Of `used`, paid by credits: part of `cap` once it was spent. */
+  creditUsed: number;
+  creditsLeft: number;
   masterUsed: number;
   masterCap: number | null;
   refused: number;
@@ -24,6 +27,7 @@ export async function readCounters(db: Db, asked: readonly AskedUsage[]): Promis
   const { rows } = await sql<Omit<Counters, "corrections"> & { id: SubaccountId }>`
     select k.id, coalesce(u.used, 0) as used,
            case when u.account_id is null then t.cap else u.cap end as cap, coalesce(u.top_up, t.top_up, 0) as "topUp",
+           coalesce(u.credit_used, 0) as "creditUsed", credits_left(k.id, pm_now()) as "creditsLeft",
            coalesce(mu.used, 0) as "masterUsed", case when mu.account_id is null then mt.cap else mu.cap end as "masterCap",
            (select coalesce(sum(r.messages), 0)::bigint from refusal r
              where r.subaccount_id = k.id and r.period_start = k.start) as refused

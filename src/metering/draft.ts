@@ -72,7 +72,7 @@ type Facts = Omit<StatementLine, keyof LedgerSum>;
 function selectFacts(period: Period, which: RawBuilder<unknown>): RawBuilder<Facts & { present: boolean }> {
   return sql`
     select s.id as "subaccountId", s.name, s.external_id as "externalId",
-           case when u.account_id is null then s.monthly_limit else u.cap - u.top_up end as "monthlyLimit",
+           case when u.account_id is null then s.monthly_limit else u.cap - u.top_up - u.credit_used end as "monthlyLimit",
            coalesce(u.top_up, (select sum(t.units)::bigint from top_up t
                                 where t.subaccount_id = s.id and t.period_start = ${period.start}), 0) as "topUp",
            s.created_at < ${period.end} and (s.closed_at is null or s.closed_at >= ${period.start}) as present

@@ -20,10 +20,12 @@ export type SubaccountUsage = Readonly<{
   used: number;
   limit: number | null;
   topUp: number;
-  remaining: number | null; // max(0, limit + topUp - used); null: bounded by the master only
+  remaining: number | null; // max(0, limit + topUp + credits.used - used) + credits.left; null: bounded by the master only
   blockedBy: "master" | null; // the master has nothing left
   refused: number; // messages, for whatever reason
   corrections: number;
+  /** Units of `used` that credits have paid, and what they still hold, whatever the period. */
+  credits: Readonly<{ used: number; left: number }>;
   /** Left out where a subaccount asks. Null: unlimited. */
   masterRemaining?: number | null;
 }>;
@@ -120,17 +122,19 @@ export async function listSubaccountUsage(
 }
 
 function usageOf(counters: Counters, period: Period, principal: Principal): SubaccountUsage {
-  const { used, cap, topUp, refused, corrections, masterUsed, masterCap } = counters;
+  const { used, cap, topUp, creditUsed, creditsLeft, refused, corrections, masterUsed, masterCap } = counters;
+  const remaining = left(cap, used);
   const masterRemaining = left(masterCap, masterUsed);
   return {
     period,
     used,
-    limit: cap === null ? null : cap - topUp,
+    limit: cap === null ? null : cap - topUp - creditUsed,
     topUp,
-    remaining: left(cap, used),
-    blockedBy: masterRemaining === 0 ? "master" : null,
+    remaining: remaining === null ? null : remaining + creditsLeft,
+    blockedBy: masterRemaining === 0 && creditsLeft === 0 ? "master" : null,
     refused,
     corrections,
+    credits: { used: creditUsed, left: creditsLeft },
     ...(principal.kind === "subaccount" ? {} : { masterRemaining }),
   };
 }

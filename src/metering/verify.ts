@@ -4,6 +4,7 @@
  *   accept entries of a period = usage counter = what the API shows as used = the statement's units (per subaccount, per master)
  *   correction entries         = what the API shows as corrections = the statement's corrections; they move no counter
  *   accept entries             = messages that were stored, one each, a unit per recipient (while messages are kept)
+ *   credits that were spent    = their journal, by lot and by usage row
  *   entries of a day gone by   = the sums that are kept of it; counters and statements are held against the entries themselves
  *
  * Invariant: reads only; page by page, without a long transaction, also while mail is accepted: a difference is reported
@@ -13,6 +14,7 @@ import type { Clock } from "../platform/clock.ts";
 import type { Db } from "../platform/database.ts";
 import type { Check, Difference, Findings, Progress } from "./difference.ts";
 import { verifyCounters } from "./verify-counters.ts";
+import { verifyCredits } from "./verify-credits.ts";
 import { verifyDays } from "./verify-days.ts";
 import { verifyEntries } from "./verify-entries.ts";
 import { verifyMessages } from "./verify-messages.ts";
@@ -35,7 +37,7 @@ export async function verifyLedger(
   clock: Clock,
   onProgress: (progress: Progress) => void = () => {},
 ): Promise<LedgerReport> {
-  const read: Record<Check, number> = { counters: 0, entries: 0, messages: 0, statements: 0, days: 0 };
+  const read: Record<Check, number> = { counters: 0, entries: 0, messages: 0, statements: 0, days: 0, credits: 0 };
   const differences: Difference[] = [];
   let found = 0;
   const findingsOf = (check: Check): Findings => ({
@@ -53,5 +55,6 @@ export async function verifyLedger(
   await verifyMessages(db, findingsOf("messages"));
   await verifyStatements(db, findingsOf("statements"));
   await verifyDays(db, findingsOf("days"));
+  await verifyCredits(db, findingsOf("credits"));
   return { ok: found === 0, read, differences, found };
 }

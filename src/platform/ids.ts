@@ -30,6 +30,8 @@ export type BulkChangeId = Id<"blk">;
 export type BulkRunId = ImportId | BulkChangeId;
 export type ReviewId = Id<"rev">;
 export type EntryId = Id<"ent">;
+export type CreditPackId = Id<"pack">;
+export type CreditLotId = Id<"lot">;
 export type PersonId = Id<"per">;
 export type MemberId = Id<"mem">;
 export type LinkId = Id<"lnk">;
@@ -55,6 +57,8 @@ export interface IdOf {
   stm: StatementId;
   cap: CapturedId;
   ent: EntryId;
+  pack: CreditPackId;
+  lot: CreditLotId;
   per: PersonId;
   mem: MemberId;
   lnk: LinkId;

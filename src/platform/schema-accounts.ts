@@ -2,10 +2,10 @@
 import type { ColumnType, Generated } from "kysely";
 import type { AuditId, CredentialId, KeyId, MasterId, NodeId, PlanId, SubaccountId } from "./ids.ts";
 import type { ContactPolicy, Json, JsonWithDefault, NotificationEmail } from "./schema-columns.ts";
-import type { CredentialLimitColumns, SubaccountLimitColumns } from "./schema-limits.ts";
+import type { CredentialLimitColumns, MasterLimitColumns, SubaccountLimitColumns } from "./schema-limits.ts";
 import type { Features } from "./schema-plans.ts";
 
-export type MasterTable = {
+export type MasterTable = MasterLimitColumns & {
   id: MasterId;
   name: string;
   state: Generated<"active" | "closed">;

@@ -18,6 +18,8 @@ export type UsageTable = {
   version: Generated<number>;
   /** Something else holds its mail back too (0020). */
   guarded: Generated<boolean>;
+  /** Of `used`, paid by credits; part of `cap` (0023). */
+  credit_used: Generated<number>;
 };
 
 export type UsageEntryTable = {

@@ -18,6 +18,7 @@ import type {
   UndeliverableEmailTable,
   UsageMarkTable,
 } from "./schema-alerts.ts";
+import type { CreditEntryTable, CreditLotTable, CreditPackTable } from "./schema-credits.ts";
 import type { RateWindowTable } from "./schema-limits.ts";
 import type {
   RefusalTable,
@@ -47,7 +48,7 @@ import type {
 } from "./schema-spool.ts";
 
 export type { ContactPolicy, Json, NotificationEmail } from "./schema-columns.ts";
-export type { RateLimits } from "./schema-limits.ts";
+export type { DailyCapDefault, RateLimits } from "./schema-limits.ts";
 export type { ItemError } from "./schema-overview.ts";
 export type { Features } from "./schema-plans.ts";
 
@@ -95,6 +96,9 @@ export type Schema = {
   bulk_item: BulkItemTable;
   review: ReviewTable;
   rate_window: RateWindowTable;
+  credit_pack: CreditPackTable;
+  credit_lot: CreditLotTable;
+  credit_entry: CreditEntryTable;
   plan: PlanTable;
   plan_version: PlanVersionTable;
   template: TemplateTable;

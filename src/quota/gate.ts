@@ -18,6 +18,8 @@ export type Guard = Readonly<{
   /** The message comes with such a credential. */
   transactional: boolean;
   rates: readonly Rate[];
+  /** It has credits, or had a moment ago: what its rows say of its limits alone does not refuse it. */
+  credits?: boolean;
 }>;
 
 /**
@@ -68,6 +70,8 @@ export type Standing = Readonly<{
   ended?: boolean;
   /** Units of the cap that are kept for transactional credentials; left out where nobody has looked. */
   reserve?: number;
+  /** Units that its credits still hold, where it may have any. */
+  credits?: number;
 }>;
 
 export interface Gate {
@@ -98,7 +102,21 @@ export function decide(
   if (subaccount?.ended === true || master?.ended === true) return RESERVED;
   if (subaccount?.open === false || master?.open === false) return CLOSED;
   const full = over("subaccount", subaccount, units) ?? over("master", master, units);
-  return full ?? (transactional ? undefined : reserved(subaccount, units)) ?? RESERVED;
+  const refusal = full ?? (transactional ? undefined : reserved(subaccount, units)) ?? RESERVED;
+  return refusal !== RESERVED && creditsPay(units, subaccount, master, transactional) ? RESERVED : refusal;
+}
+
+/** What is beyond both caps, and beyond what is kept for others. */
+function creditsPay(
+  units: number,
+  subaccount: Standing | undefined,
+  master: Standing | undefined,
+  transactional: boolean,
+) {
+  const { credits = 0, reserve = 0 } = subaccount ?? {};
+  const beyond = (standing: Standing | undefined, kept: number) =>
+    standing === undefined || standing.cap === null ? 0 : standing.used + Math.max(units, 1) + kept - standing.cap;
+  return Math.max(beyond(subaccount, transactional ? 0 : reserve), beyond(master, 0)) <= credits;
 }
 
 /** Only mail of transactional credentials gets the rest. */

@@ -54,6 +54,7 @@ export function createMemory(monotonicMs: () => number = () => performance.now()
       }
     },
     refusal(charge) {
+      if (charge.guard?.credits) return undefined; // a neighbour's refusal for the master's cap is not its own
       const [subaccount, master] = both(charge);
       const decision = decide(charge.units, subaccount?.standing, master?.standing, charge.guard?.transactional);
       return decision === RESERVED ? undefined : decision;

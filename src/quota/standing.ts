@@ -9,7 +9,8 @@ import type { Charge, Standing } from "./gate.ts";
 const STANDINGS = {
   name: "standings",
   text: `select account_id, master_id, period_end, used, cap, version, open and coalesce(open_until > pm_now(), true) as open,
-                period_end <= pm_now() as ended, case when guarded then (select reserve from subaccount where id = account_id) end as reserve
+                period_end <= pm_now() as ended, case when guarded then (select reserve from subaccount where id = account_id) end as reserve,
+                case when guarded then credits_left(account_id, pm_now()) end as credits
            from usage where account_id = any($1::uuid[]) and period_start = $2::timestamptz`,
 } as const;
 
@@ -23,6 +24,7 @@ type Row = {
   open: boolean;
   ended: boolean;
   reserve: number | null;
+  credits: number | null;
 };
 
 /** The rows of these accounts in the period that starts then; those that are missing are left out. */
@@ -43,6 +45,7 @@ export async function readStandings(
     open: row.open,
     ended: row.ended,
     ...(row.reserve === null ? {} : { reserve: row.reserve }),
+    ...(row.credits === null ? {} : { credits: row.credits }),
   }));
 }
 

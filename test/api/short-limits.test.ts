@@ -98,3 +98,31 @@ describe("bad input", () => {
     ).toBe(200);
   });
 });
+
+describe("the daily cap of new subaccounts", () => {
+  test("a master sets it for itself, sees it in force, and a subaccount sees its own", async () => {
+    const body = { new_subaccount_daily_cap: { ramp: [200, 400] } };
+    const set = await call("PATCH", "/v1/account", { key, body });
+    expect(set.body.new_subaccount_daily_cap).toEqual({ ramp: [200, 400], from_limit: 5000 });
+    const made = await newSubaccount(door, master, { monthly_limit: 5000 });
+    const { body: shown } = await call("GET", `/v1/subaccounts/${made.id}`, { key: made.key });
+    expect(shown).toMatchObject({ daily_cap_ramp: [200, 400], daily_cap: { units: 200, day: 1 } });
+    const changed = await call("PATCH", `/v1/subaccounts/${made.id}`, { key, body: { daily_cap_ramp: null } });
+    expect(changed.body).toMatchObject({ daily_cap_ramp: null, daily_cap: null });
+    expect((await call("PATCH", "/v1/account", { key: made.key, body: { daily_cap_ramp: null } })).status).toBe(403);
+    await call("PATCH", "/v1/account", { key, body: { new_subaccount_daily_cap: null } });
+  });
+
+  test.each([
+    ["no ramp at all", { from_limit: 5 }],
+    ["an empty one", { ramp: [] }],
+    ["one that falls", { ramp: [5, 4] }],
+    ["a day of zero", { ramp: [0, 4] }],
+    ["more days than a quarter has", { ramp: Array(91).fill(1) }],
+    ["something else", { share_percent: 5 }],
+  ])("%s is 422 and points at it", async (_, cap) => {
+    const answer = await call("PATCH", "/v1/account", { key, body: { new_subaccount_daily_cap: cap } });
+    expect(answer.status).toBe(422);
+    expect(answer.body.errors[0].pointer).toMatch(/^\/new_subaccount_daily_cap/);
+  });
+});

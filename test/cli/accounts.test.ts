@@ -166,6 +166,34 @@ test("limits of a short time and the reserve are set by commands, member by memb
   });
   expect(await json("credential", "change", id, "--no-transactional")).toMatchObject({ transactional: false });
   expect((await run("quota", "rate", master.id, "--hour", "7")).code).toBe(2);
+  expect(await json("quota", "daily-cap", subaccount.id, "10,20")).toMatchObject({ daily_cap: { units: 10, day: 1 } });
+  expect(await json("quota", "daily-cap", master.id, "10,20", "--from-limit", "50")).toMatchObject({
+    new_subaccount_daily_cap: { ramp: [10, 20], from_limit: 50 },
+  });
+  expect(await json("quota", "daily-cap", subaccount.id, "none")).toMatchObject({ daily_cap: null });
+});
+
+test("credits are added to a master and given to a subaccount by commands", async () => {
+  const { json, run, subaccount, master } = await houseWithLimits();
+  const pack = await json(
+    "quota",
+    "credits",
+    "add",
+    master.id,
+    "500",
+    "--expires-at",
+    "2099-01-01",
+    "--note",
+    "autumn",
+  );
+  expect(pack).toMatchObject({ id: expect.stringMatching(/^pack_/), units: 500, left: 500, note: "autumn" });
+  expect(await json("quota", "credits", "give", subaccount.id, "120")).toMatchObject({
+    usage: { limit: 100, remaining: 220, credits: { used: 0, left: 120 } },
+  });
+  expect((await json("quota", "credits", "list", "--master", master.id)).data).toMatchObject([
+    { allocated: 120, left: 380 },
+  ]);
+  expect((await run("subaccount", "show", subaccount.id)).out).toMatch(/credits\s+0 used, 120 left/);
 });
 
 async function houseWithLimits() {

@@ -39,6 +39,7 @@ test("an account that has sent nothing shows its limit and no use", async () => 
     blockedBy: null,
     refused: 0,
     corrections: 0,
+    credits: { used: 0, left: 0 },
     masterRemaining: 1000,
   });
 });
