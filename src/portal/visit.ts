@@ -23,6 +23,7 @@ type FormField =
   | "name"
   | "next"
   | "member_id"
+  | "limit"
   | "csrf";
 export type Form = Readonly<Partial<Record<FormField, string>>>;
 
