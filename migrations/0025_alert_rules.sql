@@ -35,20 +35,20 @@ create table usage_mark (
   foreseen_day date                    -- the last day on which its forecast was reckoned
 ) with (fillfactor = 70);
 
--- Marks what has been used since the last time. Returns how many accounts have.
+-- Marks what has been used since the last time. Returns how many accounts have. The clock is asked once, not for each row.
 create function mark_usage() returns bigint language sql as $$
   with running as materialized (
     select m.id, p.period_start,
-           (pm_now() at time zone case when m.calendar_changes_at <= pm_now() then m.next_time_zone else m.time_zone end)::date as today
+           ((select pm_now()) at time zone case when m.calendar_changes_at <= (select pm_now()) then m.next_time_zone else m.time_zone end)::date as today
       from master m,
-           lateral (select max(u.period_start) as period_start from usage u where u.master_id = m.id and u.period_start <= pm_now()) p
+           lateral (select max(u.period_start) as period_start from usage u where u.master_id = m.id and u.period_start <= (select pm_now())) p
      where p.period_start is not null
   ), marked as (
     insert into usage_mark as k (account_id, master_id, period_start, used, day, day_used)
     select u.account_id, u.master_id, u.period_start, u.used, r.today, 0
       from running r join usage u on u.master_id = r.id and u.period_start = r.period_start
       left join usage_mark seen on seen.account_id = u.account_id
-     where u.period_end > pm_now() and u.used > 0 and (seen.used, seen.period_start) is distinct from (u.used, u.period_start)
+     where u.period_end > (select pm_now()) and u.used > 0 and (seen.used, seen.period_start) is distinct from (u.used, u.period_start)
     on conflict (account_id) do update set
       day_used = case when k.period_start <> excluded.period_start then 0 when k.day <> excluded.day then k.used else k.day_used end,
       usual = case when k.day = excluded.day then k.usual end,

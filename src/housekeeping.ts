@@ -51,7 +51,7 @@ export function startHousekeeping(house: House, publicUrl: string): Promise<Asyn
   const { db } = database;
   const letters = { clock, config: { ...config, publicUrl } };
   const tasks: Tasks = {
-    alert: (payload) => notifyAlert(db, payload, letters),
+    alert: (payload) => notifyAlert(db, payload, { ...letters, keyring }),
     locked_out: (payload) => tellLockedOut(db, payload, letters),
     password_reset: (payload) => sendReset(db, payload, { ...letters, keyring }),
     review_letter: (payload) => mailReview(db, payload, letters),

@@ -3,8 +3,8 @@ import { type CalendarColumns, calendarOf } from "../accounts/calendar.ts";
 import type { RecentAccount } from "../metering/recent-days.ts";
 import type { AccountId, MasterId, SubaccountId } from "../platform/ids.ts";
 
-/** `until`: by the monotonic clock. */
-export type Patience = Readonly<{ until: number; failed(error: unknown): void }>;
+/** `budgetMs`: after it no further one is looked at. */
+export type Patience = Readonly<{ budgetMs: number; failed(error: unknown): void }>;
 
 export type Candidate = CalendarColumns &
   Readonly<{ account_id: AccountId; master_id: MasterId; created_at: Date; day: string }>;
@@ -23,9 +23,10 @@ export function recentAccountOf(candidate: Candidate): RecentAccount {
 /** Does each in turn; true is counted. */
 export async function eachCandidate<T>(
   candidates: readonly T[],
-  { until, failed }: Patience,
+  { budgetMs, failed }: Patience,
   look: (candidate: T) => Promise<boolean>,
 ): Promise<number> {
+  const until = performance.now() + budgetMs;
   let found = 0;
   for (const candidate of candidates) {
     if (performance.now() >= until) break;

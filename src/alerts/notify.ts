@@ -12,6 +12,7 @@ import type { Db } from "../platform/database.ts";
 import type { AccountId, AlertId, SubaccountId } from "../platform/ids.ts";
 import { alertLetter } from "./alert-letter.ts";
 import { contactsOfAlert } from "./contacts.ts";
+import { createRaiseLink, type RaiseDeps } from "./raise.ts";
 import { type Alert, type AlertContext, withContext } from "./read-alerts.ts";
 import type { Delivery } from "./rule.ts";
 
@@ -24,7 +25,9 @@ type Key = Readonly<{
   version: number | null;
 }>;
 
-export async function notifyAlert(db: Db, payload: unknown, deps: LetterDeps): Promise<void> {
+export type NotifyDeps = LetterDeps & RaiseDeps;
+
+export async function notifyAlert(db: Db, payload: unknown, deps: NotifyDeps): Promise<void> {
   await db.transaction().execute(async (trx) => {
     const alert = await lockAlert(trx, payload as Key);
     if (alert === undefined) return;
@@ -72,14 +75,16 @@ async function putBy(trx: Db, { alert, account }: AlertContext, delivery: Delive
 }
 
 /** Returns how many letters were written. */
-async function tell(trx: Db, context: AlertContext, deps: LetterDeps): Promise<number> {
+async function tell(trx: Db, context: AlertContext, deps: NotifyDeps): Promise<number> {
   const contacts = contactsOfAlert(context);
   for (const { side, to, reader } of contacts) {
+    const path = side === "master" ? await createRaiseLink(trx, context, deps) : null;
     const posting = {
       of: brandedFor(context.alert, side),
       to,
       reader,
-      write: (who: typeof reader, origin: string) => alertLetter(context, side, who, origin, null),
+      write: (who: typeof reader, origin: string) =>
+        alertLetter(context, side, who, origin, path === null ? null : `${origin}${path}`),
     };
     const message_id = await sendLetter(trx, posting, deps);
     await trx.insertInto("alert_letter").values({ alert_id: context.alert.id, message_id, side }).execute();

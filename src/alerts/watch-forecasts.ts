@@ -8,7 +8,7 @@ import { type Candidate, eachCandidate, type Patience, recentAccountOf } from ".
 import { defaultRules } from "./rule.ts";
 
 const DAY_MS = 86_400_000;
-const MOST_AT_ONCE = 10_000;
+const MOST_AT_ONCE = 5_000; // the others in the next run
 /** A day brings a week's use of this period at the most: all of it on one weekday. */
 const MOST_IN_A_DAY = 7;
 
@@ -32,9 +32,9 @@ async function readCandidates(db: Db): Promise<ForecastCandidate[]> {
       left join alert_rule every on coalesce(every.subaccount_id, every.master_id) = m.id and every.kind = 'forecast',
            lateral (select coalesce(own.enabled, every.enabled, true) as enabled,
                            coalesce(own.days_before, every.days_before, ${defaultRules.forecast.daysBefore}::smallint) as days_before) r
-     where k.foreseen_day is distinct from k.day and r.enabled and u.open and u.period_end > pm_now() and u.base > u.used
+     where k.foreseen_day is distinct from k.day and r.enabled and u.open and u.period_end > (select pm_now()) and u.base > u.used
        and u.base - u.used <= (r.days_before + 1) * ${MOST_IN_A_DAY}
-           * u.used / greatest(1, extract(epoch from pm_now() - u.period_start) / 86400)
+           * u.used / greatest(1, extract(epoch from (select pm_now()) - u.period_start)::float8 / 86400)
        and not exists (select from alert a where a.account_id = k.account_id and a.period_start = k.period_start
                           and a.base = u.base and a.reason = 'forecast')
      order by u.used::float8 / u.base desc limit ${MOST_AT_ONCE}`.execute(db);

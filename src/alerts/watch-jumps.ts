@@ -15,7 +15,7 @@ import { defaultRules } from "./rule.ts";
 
 const QUIET_SHARE = 5;
 const LEAST_DAYS = 7;
-const MOST_AT_ONCE = 10_000;
+const MOST_AT_ONCE = 5_000; // the others in the next run
 
 type JumpCandidate = Candidate & Readonly<{ factor: number; minimum: number }>;
 

@@ -18,12 +18,11 @@ import { findJumps } from "./watch-jumps.ts";
 
 export type Watched = Readonly<{ accounts: number; jumps: number; forecasts: number }>;
 
-/** @param budgetMs no account is looked at closer after that time; @throws the first error, when all others are done */
-export async function watchUsage(db: Db, clock: Clock, { budgetMs = 120_000 } = {}): Promise<Watched> {
-  const until = performance.now() + budgetMs;
+/** @param budgetMs for looking closer, at jumps and at forecasts each. @throws the first error, when all others are done */
+export async function watchUsage(db: Db, clock: Clock, { budgetMs = 60_000 } = {}): Promise<Watched> {
   const { rows } = await sql<{ accounts: number }>`select mark_usage() as accounts`.execute(db);
   const errors: unknown[] = [];
-  const patience = { until, failed: (error: unknown) => void errors.push(error) };
+  const patience = { budgetMs, failed: (error: unknown) => void errors.push(error) };
   const jumps = await findJumps(db, clock, patience);
   const forecasts = await findForecasts(db, clock, patience);
   if (errors.length > 0) throw errors[0];

@@ -1,6 +1,6 @@
 /**
  * The pages that people need before there is a portal: log in, accept an invitation, set a password, act for an account,
- * renew. Rendered here, without scripts; they call the rooms' functions as the API does.
+ * raise a limit, renew. Rendered here, without scripts; they call the rooms' functions as the API does.
  *
  * Invariant: a GET changes nothing, so that a mail scanner that opens links uses none up. What changes something comes from a
  * form of this host (Origin, Sec-Fetch-Site) and, with a session, carries its token. Redirects lead to paths of ours.
@@ -14,6 +14,7 @@ import type { PortalDeps } from "./deps.ts";
 import { mountInvite } from "./invite.ts";
 import { mountLogIn } from "./log-in.ts";
 import { mountLogInAs } from "./log-in-as.ts";
+import { mountRaise } from "./raise.ts";
 import { mountRenew } from "./renew.ts";
 import { mountReset } from "./reset.ts";
 import { mountTransfer } from "./transfer.ts";
@@ -26,6 +27,7 @@ export function createPortal(deps: PortalDeps): Hono<Env> {
   mountInvite(app, deps);
   mountReset(app, deps);
   mountLogInAs(app, deps);
+  mountRaise(app, deps);
   mountAccount(app, deps);
   mountRenew(app, deps);
   mountTransfer(app, deps);

@@ -24,6 +24,7 @@ type FormField =
   | "next"
   | "member_id"
   | "monthly_limit"
+  | "limit"
   | "csrf";
 export type Form = Readonly<Partial<Record<FormField, string>>>;
 

@@ -1,13 +1,16 @@
 /** Alerts that are told together, and what rules make of single ones. */
+import { randomBytes } from "node:crypto";
 import { simpleParser } from "mailparser";
 import { expect, test } from "vitest";
 import { sendDigests } from "../../src/alerts/digest.ts";
 import { notifyAlert } from "../../src/alerts/notify.ts";
 import type { SubaccountId } from "../../src/platform/ids.ts";
+import { createKeyring } from "../../src/platform/secrets.ts";
 import { type MasterSeed, seedMaster, seedSubaccount } from "../support/accounts.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { acceptUnits, later } from "../support/ledger.ts";
 
+const keyring = createKeyring(randomBytes(32));
 const config = {
   publicUrl: "https://relay.example",
   systemFrom: "postmeter@relay.example",
@@ -27,7 +30,7 @@ async function seeded(settings: Record<string, unknown> = {}, seed: MasterSeed =
   const send = (subaccountId: SubaccountId, units: number) => acceptUnits(database, { masterId, subaccountId }, units);
   const notify = async () => {
     const { rows } = await database.pool.query("select payload from graphile_worker._private_jobs order by id");
-    for (const { payload } of rows) await notifyAlert(database.db, payload, { clock: database.clock, config });
+    for (const { payload } of rows) await notifyAlert(database.db, payload, { clock: database.clock, config, keyring });
   };
   return { database, masterId, shop, bakery, send, notify };
 }

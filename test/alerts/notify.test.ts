@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { simpleParser } from "mailparser";
 import { expect, test } from "vitest";
 import { notifyAlert } from "../../src/alerts/notify.ts";
@@ -5,12 +6,14 @@ import { periodAt } from "../../src/metering/period.ts";
 import { createRefusalRecorder } from "../../src/metering/refusals.ts";
 import { formatId } from "../../src/platform/ids.ts";
 import { startJobs } from "../../src/platform/jobs.ts";
+import { createKeyring } from "../../src/platform/secrets.ts";
 import { seedMaster, seedSubaccount } from "../support/accounts.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { acceptUnits } from "../support/ledger.ts";
 import { silentLog } from "../support/log.ts";
 import { utcMonths } from "../support/submission.ts";
 
+const keyring = createKeyring(randomBytes(32));
 const config = {
   publicUrl: "https://relay.example",
   systemFrom: "postmeter@relay.example",
@@ -40,7 +43,7 @@ async function seeded(seed: Seed = {}) {
   const send = (units: number) => acceptUnits(database, { masterId, subaccountId }, units);
   const notify = async () => {
     for (const payload of await jobs(database))
-      await notifyAlert(database.db, payload, { clock: database.clock, config });
+      await notifyAlert(database.db, payload, { clock: database.clock, config, keyring });
   };
   return { database, masterId, ownSubaccountId, subaccountId, send, notify };
 }
@@ -91,9 +94,9 @@ test("a crossed threshold is one mail to the master, in the spool, unmetered, wi
   for (const body of [sent?.mail.text, sent?.mail.html || ""]) {
     expect(body).toContain("85 recipients (85 %)");
     expect(body).toMatch(
-      /API reference: https:\/\/relay\.example\/docs\n|<a href="https:\/\/relay\.example\/docs"[^>]*>API reference</,
+      /Raise the limit: https:\/\/relay\.example\/raise\/[a-z2-7]{32}\n|<a href="https:\/\/relay\.example\/raise\/[a-z2-7]{32}"[^>]*>Raise the limit</,
     );
-    expect(body).toContain(`GET /v1/subaccounts/${formatId("sub", subaccountId)}/usage`);
+    expect(body).toContain(`PATCH /v1/subaccounts/${formatId("sub", subaccountId)}`);
     expect(body).toContain("Postmeter");
   }
   expect(sent?.mail.text).toMatch(/Limit: +100\nLeft: +15\n/);
@@ -141,7 +144,7 @@ test("the job that the crossing adds is run by the worker", async () => {
   await using _jobs = await startJobs({
     database,
     log: silentLog,
-    tasks: { alert: (payload) => notifyAlert(db, payload, { clock, config }) },
+    tasks: { alert: (payload) => notifyAlert(db, payload, { clock, config, keyring }) },
   });
   await expect.poll(async () => (await mails(database)).length, { timeout: 20_000 }).toBe(1);
   expect(await jobs(database)).toEqual([]);

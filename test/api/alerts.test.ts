@@ -31,7 +31,7 @@ async function notifyAll(): Promise<void> {
     `select payload from graphile_worker._private_jobs j join graphile_worker._private_tasks t on t.id = j.task_id
       where t.identifier = 'alert' order by j.id`,
   );
-  for (const { payload } of rows) await notifyAlert(db, payload, { clock, config });
+  for (const { payload } of rows) await notifyAlert(db, payload, { clock, config, keyring: door.keyring });
 }
 
 test("a rule is made, shown, changed by its version, and removed; each is in the audit log", async () => {

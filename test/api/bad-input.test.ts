@@ -114,7 +114,7 @@ function ask(name: string, endpoint: Endpoint, body: string): Promise<Answer> {
 function thingOf(path: string): string | undefined {
   const { things } = world.customer;
   const { mas: masters, cred: credentials, msg: queue, dom: domains, view: views, imp: imports, blk, rev } = things;
-  const { plan: plans, tpl: templates, tra: transfers } = things;
+  const { rul, plan: plans, tpl: templates, tra: transfers } = things;
   const { mem: members, key: keys } = world.master.things;
   const kinds = {
     masters,
@@ -125,6 +125,7 @@ function thingOf(path: string): string | undefined {
     imports,
     bulk_changes: blk,
     reviews: rev,
+    alert_rules: rul,
     members,
     keys,
     plans,
