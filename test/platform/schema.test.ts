@@ -13,10 +13,17 @@ function typed(): Record<string, string[]> {
   const tables = [...main.slice(main.indexOf("export type Schema")).matchAll(/^ {2}(\w+): (\w+);/gm)];
   return Object.fromEntries(
     tables.map(([, table = "", type = ""]) => {
-      const body = new RegExp(`export type ${type} = \\{([^]*?)\\};?\\n(?=\\n|$)`).exec(`${files}\n`)?.[1] ?? "";
-      return [table, [...body.matchAll(/(?:^|[\n;{])\s*(\w+)\??:/g)].map((match) => match[1]!).sort()];
+      return [table, columnsOf(type, files).sort()];
     }),
   );
+}
+
+/** Of a type that is an object, or others and an object: `A & { ... }`. */
+function columnsOf(type: string, files: string): string[] {
+  const written = new RegExp(`export type ${type} = ((?:\\w+ & )*)\\{([^]*?)\\};?\\n(?=\\n|$)`).exec(`${files}\n`);
+  const [, others = "", body = ""] = written ?? [];
+  const own = [...body.matchAll(/(?:^|[\n;{])\s*(\w+)\??:/g)].map((match) => match[1]!);
+  return [...others.matchAll(/\w+/g)].flatMap(([other]) => columnsOf(other, files)).concat(own);
 }
 
 test("the types name exactly the tables and columns that the migrations make", async () => {
