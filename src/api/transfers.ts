@@ -5,7 +5,7 @@ import { acceptTransfer, approveTransfer } from "../lifecycle/accept-transfer.ts
 import { endTransfer, offerTransfer, requestRenewal } from "../lifecycle/offer-transfer.ts";
 import { findTransfer, listTransfers, type Transfer } from "../lifecycle/transfer.ts";
 import type { TransferId } from "../platform/ids.ts";
-import type { Deps } from "./deps.ts";
+import { type Deps, lettersOf } from "./deps.ts";
 import { type Endpoint, endpoint, everyone, operatorOnly } from "./endpoint.ts";
 import { idField, idParams, listOf, noMembers, pageParams, showId, shownId } from "./fields.ts";
 import { pagingOf } from "./paging.ts";
@@ -33,7 +33,8 @@ const offeredShape = transferShape
   })
   .openapi("OfferedTransfer");
 
-function offer({ clock, keyring }: Deps): Endpoint {
+function offer(deps: Deps): Endpoint {
+  const { clock } = deps;
   return endpoint(
     {
       method: "post",
@@ -56,7 +57,7 @@ function offer({ clock, keyring }: Deps): Endpoint {
         return { body: showTransfer(await requestRenewal(db, principal, subaccountId, clock), principal) };
       }
       const wanted = { subaccountId, toMaster, standalone };
-      const { transfer, token } = await offerTransfer(db, principal, wanted, keyring, clock);
+      const { transfer, token } = await offerTransfer(db, principal, wanted, lettersOf(deps));
       return { body: { ...showTransfer(transfer, principal), token } };
     },
   );

@@ -9,6 +9,7 @@ import { requireMovable } from "../accounts/move-account.ts";
 import { requireChange, requireOperator } from "../accounts/permit.ts";
 import type { Principal } from "../accounts/principal.ts";
 import { record } from "../audit/record.ts";
+import type { LetterDeps } from "../letters/send.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Db } from "../platform/database.ts";
 import { Fault, invalid, notFound } from "../platform/errors.ts";
@@ -16,6 +17,7 @@ import { formatId, type MasterId, newId, type SubaccountId, type TransferId } fr
 import type { Keyring } from "../platform/secrets.ts";
 import { inTransaction } from "../platform/transaction.ts";
 import { selectTransfers, type Transfer, transferMembers, transferOf } from "./transfer.ts";
+import { tellOffered } from "./transfer-letter.ts";
 
 export type Offer = Readonly<{
   subaccountId: SubaccountId;
@@ -33,9 +35,9 @@ export async function offerTransfer(
   db: Db,
   principal: Principal,
   { subaccountId, toMaster, standalone = false }: Offer,
-  keyring: Keyring,
-  clock: Clock,
+  deps: LetterDeps & Readonly<{ keyring: Keyring }>,
 ): Promise<Readonly<{ transfer: Transfer; token: string }>> {
+  const { keyring, clock } = deps;
   requireChange(principal);
   if (standalone && toMaster !== undefined) throw invalid("/to_master", "A standalone account has no other master.");
   if (principal.kind === "subaccount" && !standalone) {
@@ -63,6 +65,7 @@ export async function offerTransfer(
       clock,
     );
     await noteTransfer(trx, principal, "transfer.offered", transfer, null, clock);
+    await tellOffered(trx, transfer, subaccount, token, deps);
     return { transfer, token };
   });
 }

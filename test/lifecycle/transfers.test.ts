@@ -21,6 +21,12 @@ import { submissionOf, testAcceptor } from "../support/submission.ts";
 import { operator, type TestMaster, tenants } from "../support/tenants.ts";
 
 const DAY_MS = 86_400_000;
+const config = {
+  publicUrl: "https://relay.example",
+  systemFrom: "postmeter@relay.example",
+  hostname: "relay.example",
+  queueLifetimeMs: DAY_MS,
+};
 
 async function world() {
   const database = await testDatabase({ lockTimeoutMs: 10_000 });
@@ -35,7 +41,8 @@ async function world() {
   const { id } = shop.subaccount;
   const { keyring } = make;
   const account = (of: TestMaster, subaccountId = id) => ({ masterId: of.master.id, subaccountId });
-  const offer = (told = {}) => offerTransfer(db, acme.principal, { subaccountId: id, ...told }, keyring, clock);
+  const offer = (told = {}) =>
+    offerTransfer(db, acme.principal, { subaccountId: id, ...told }, { keyring, clock, config });
   const accept = (principal: Principal, ref: TransferRef, monthlyLimit: number | null = 50) =>
     acceptTransfer(db, principal, ref, { monthlyLimit }, keyring, clock);
   return { database, db, clock, make, keyring, acme, beta, shop, id, account, offer, accept };
@@ -202,7 +209,7 @@ test("withdrawn, declined and lapsed offers are taken by nobody, and make way fo
     then.clock,
   );
   await expect(late).rejects.toThrow("expired");
-  await offerTransfer(then.db, acme.principal, { subaccountId: id }, keyring, then.clock);
+  await offerTransfer(then.db, acme.principal, { subaccountId: id }, { keyring, clock: then.clock, config });
 });
 
 test("a suspended account can't move, also when it was suspended after the offer", async () => {
@@ -227,7 +234,12 @@ test("a limit that the new master can't give is refused, and the account stays",
 
 test("an account that asks to stand alone is let go by its master, and moves when the operator approves", async () => {
   const { database, db, clock, keyring, acme, beta, shop, id, accept } = await world();
-  const asked = await offerTransfer(db, shop.principal, { subaccountId: id, standalone: true }, keyring, clock);
+  const asked = await offerTransfer(
+    db,
+    shop.principal,
+    { subaccountId: id, standalone: true },
+    { keyring, clock, config },
+  );
   await expect(accept(shop.principal, { id: asked.transfer.id })).rejects.toMatchObject({ kind: "forbidden" });
   await expect(accept(beta.principal, { token: asked.token })).rejects.toMatchObject({ kind: "not-found" });
   expect(await accept(acme.principal, { id: asked.transfer.id })).toMatchObject({ state: "accepted" });
@@ -266,4 +278,26 @@ test("the old master's statement holds what was sent under it, and closes exactl
   const [fresh] = await closeMaster(then.db, beta.master.id, { clock: then.clock });
   expect([old?.units, fresh?.units]).toEqual([9, 4]);
   expect(await verifyLedger(then.db, then.clock)).toMatchObject({ ok: true, found: 0 });
+});
+
+test("an offer is told to the side that takes it, with the link, and shows it nothing of the other's", async () => {
+  const { database, acme, beta, shop, id, keyring, clock, offer } = await world();
+  const told = async () => {
+    const { rows } = await database.pool.query(
+      "select convert_from(b.bytes, 'UTF8') as text, r.address from message m join body b on b.message_id = m.id join recipient r on r.message_id = m.id order by m.id",
+    );
+    return rows.at(-1) as { text: string; address: string };
+  };
+  const first = await offer({ toMaster: beta.master.id });
+  const toMaster = await told();
+  expect(toMaster.address).toBe(beta.master.notificationEmails[0]);
+  expect(toMaster.text.replace(/=\r\n/g, "")).toContain(`https://relay.example/transfer/${first.token}`);
+  expect(toMaster.text).not.toMatch(/Acme|Shop owner/);
+  await endTransfer(database.db, acme.principal, first.transfer.id, "withdraw", clock);
+  const second = await offer({ standalone: true });
+  expect((await told()).address).toBe("o@shop.example");
+  await endTransfer(database.db, acme.principal, second.transfer.id, "withdraw", clock);
+  const asked = { subaccountId: id, standalone: true };
+  await offerTransfer(database.db, shop.principal, asked, { keyring, clock, config });
+  expect((await told()).address).toBe(acme.master.notificationEmails[0]);
 });
