@@ -126,12 +126,15 @@ async function tryDoors(of: Subject, state: ShownState): Promise<number> {
   if (!wanted.send) expect(auth.answer).toContain(`Account is ${state}`);
   const reading = await relay.call("GET", "/v1/account", undefined, { key: of.key });
   const writing = await relay.call("PATCH", "/v1/account", { owner_name: "Anna" }, { key: of.key });
-  expect([reading.status, writing.status]).toEqual([wanted.read, wanted.write]);
+  expect([reading, writing].map(knownOrNot)).toEqual([wanted.read, wanted.write]);
   if (reading.status === 200) expect(reading.body.state).toBe(state);
   of.session?.destroy();
   auth.client.destroy();
   return inSession?.startsWith("250") ? 1 : 0;
 }
+
+/** A key that opens nothing is unknown; after twenty such a minute from one network it is told to wait instead. */
+const knownOrNot = ({ status }: Readonly<{ status: number }>) => (status === 429 ? 401 : status);
 
 async function queueOf({ id, queued }: Subject, held: boolean): Promise<void> {
   await change(id, "release"); // the hold of this test
