@@ -19,7 +19,7 @@ export type Passwords = Readonly<{
 
 const MIN_CHARS = 12;
 const MAX_CHARS = 200;
-const MAX_WAITING = 100;
+const MAX_WAITING = 20;
 const MEMORY_KIB = 19_456;
 const PASSES = 2;
 const TAG_BYTES = 32;
