@@ -38,8 +38,9 @@ const accountShape = z.union([masterShape.extend(undeliverable), subaccountShape
 /** Which members there are follows from the account; the rule checks them by its own schema. */
 const accountChange = z.looseObject({}).openapi({
   anyOf: [{ $ref: "#/components/schemas/MasterChange" }, { $ref: "#/components/schemas/SubaccountChange" }],
+  example: { alert_delivery: "daily", contact_policy: { quota: "both" } },
   description:
-    "A master may change name, notification_emails, alert_thresholds, alert_delivery, alert_urgent_immediately, raise_link_max_percent, language, enforce_2fa and strict_allocation; a subaccount owner_name, owner_email, language and time_zone.",
+    "A master may change name, notification_emails, alert_thresholds, alert_delivery, alert_urgent_immediately, raise_link_max_percent, language, enforce_2fa, contact_policy, new_subaccount_daily_cap and strict_allocation; a subaccount owner_name, owner_email, language and time_zone.",
 });
 
 type Own = MasterPrincipal | SubaccountPrincipal;

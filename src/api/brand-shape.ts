@@ -49,7 +49,9 @@ export const newCertificate = z
       example: "-----BEGIN PRIVATE KEY-----\n...\n-----END PRIVATE KEY-----\n",
     }),
   })
-  .openapi("NewCertificate");
+  .openapi("NewCertificate", {
+    example: { certificate: "-----BEGIN CERTIFICATE-----\n...", private_key: "-----BEGIN PRIVATE KEY-----\n..." },
+  });
 
 export const certificateShape = z
   .strictObject({

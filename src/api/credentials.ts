@@ -82,7 +82,9 @@ function create({ keyring, clock }: Deps): Endpoint {
       summary: "Create an SMTP credential",
       access: changing,
       params: idParams("sub"),
-      body: z.strictObject({ ...details, sandbox }).openapi("NewCredentialDetails"),
+      body: z.strictObject({ ...details, sandbox }).openapi("NewCredentialDetails", {
+        example: { name: "shop", transactional: true, rate_limits: { hour: 200 } },
+      }),
       bodyOptional: true,
       status: 201,
       answer: newCredentialShape,
@@ -135,7 +137,9 @@ function change({ clock }: Deps): Endpoint {
       description: "A JSON merge patch. Limits rule the next message.",
       access: changing,
       params: idParams("cred"),
-      body: z.strictObject(details).openapi("CredentialChange"),
+      body: z
+        .strictObject(details)
+        .openapi("CredentialChange", { example: { name: "shop", rate_limits: { hour: 500 } } }),
       status: 200,
       answer: credentialShape,
     },
@@ -155,11 +159,13 @@ function rotate({ keyring, clock }: Deps): Endpoint {
       summary: "A new password for the same user name",
       access: changing,
       params: idParams("cred"),
-      body: z.strictObject({
-        overlap_seconds: z.int().min(0).max(604_800).optional().openapi({
-          description: "How long the password before stays valid; 0 by default.",
-        }),
-      }),
+      body: z
+        .strictObject({
+          overlap_seconds: z.int().min(0).max(604_800).optional().openapi({
+            description: "How long the password before stays valid; 0 by default.",
+          }),
+        })
+        .openapi({ example: { overlap_seconds: 86_400 } }),
       bodyOptional: true,
       status: 200,
       answer: newCredentialShape,

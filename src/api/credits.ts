@@ -64,7 +64,14 @@ function buy({ clock }: Deps): Endpoint {
           expires_at: instantField.nullable().optional(),
           note: text(500).nullable().optional(),
         })
-        .openapi("NewCreditPack"),
+        .openapi("NewCreditPack", {
+          example: {
+            master_id: "mas_01kb2m5xj7e1fr0x4m4f6a0z3q",
+            units: 50_000,
+            note: "invoice 2026-114",
+            expires_at: "2027-12-31T00:00:00Z",
+          },
+        }),
       status: 201,
       answer: packShape,
       idempotent: true,
@@ -109,7 +116,7 @@ function allocate({ clock }: Deps): Endpoint {
       description: "Used after limit and top-ups; they lift the master's cap too.",
       access: { who: owners, scopes: [] },
       params: idParams("sub"),
-      body: z.strictObject({ units }).openapi("CreditAllocation"),
+      body: z.strictObject({ units }).openapi("CreditAllocation", { example: { units: 10_000 } }),
       status: 201,
       answer: z.strictObject({ lots: z.array(lotShape) }),
       idempotent: true,

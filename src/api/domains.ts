@@ -17,7 +17,7 @@ import { pagingOf } from "./paging.ts";
 const tag = "Domains";
 const reading = { who: everyone, scopes: ["read"] } as const;
 const changing = { who: everyone, scopes: ["develop"] } as const;
-const newDomain = z.strictObject({ name: line(253) }).openapi("NewDomain");
+const newDomain = z.strictObject({ name: line(253) }).openapi("NewDomain", { example: { name: "acme.example" } });
 const listParams = { state: someOf(domainStates).optional(), ...pageParams };
 
 export function domainEndpoints(deps: Deps): Endpoint[] {

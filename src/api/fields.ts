@@ -157,4 +157,4 @@ export const alertThresholds = ruled(z.array(z.int()), rules.alertThresholds).op
 });
 
 /** The body of a transition: none, or an empty object. */
-export const noMembers = z.strictObject({});
+export const noMembers = z.strictObject({}).openapi({ example: {} });

@@ -22,7 +22,7 @@ const newGrants = z
   .refine(({ subaccount_ids: ids, all }) => (ids === undefined) !== (all === undefined), {
     error: "Give either subaccount_ids or all.",
   })
-  .openapi("NewGrants");
+  .openapi("NewGrants", { example: { subaccount_ids: ["sub_01kb2m5xj7e1fr0x4m4f6a0z3q"] } });
 
 export function grantEndpoints(deps: Deps): Endpoint[] {
   return [grant(deps), list(deps), withdraw(deps)];

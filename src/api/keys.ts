@@ -40,18 +40,20 @@ const keyShape = z
 
 const newKeyShape = keyShape.extend({ key: z.string().openapi({ description: "Shown once." }) }).openapi("NewKey");
 
-const newKey = z.strictObject({
-  name: line(200),
-  scopes: z.array(z.enum(scopes)).min(1).max(scopes.length),
-  subaccount_id: idField("sub").optional(),
-  networks: z
-    .array(ruled(z.string(), network))
-    .min(1)
-    .max(50)
-    .optional()
-    .openapi({ example: ["192.0.2.0/24"] }),
-  expires_at: instantField.nullable().optional(),
-});
+const newKey = z
+  .strictObject({
+    name: line(200),
+    scopes: z.array(z.enum(scopes)).min(1).max(scopes.length),
+    subaccount_id: idField("sub").optional(),
+    networks: z
+      .array(ruled(z.string(), network))
+      .min(1)
+      .max(50)
+      .optional()
+      .openapi({ example: ["192.0.2.0/24"] }),
+    expires_at: instantField.nullable().optional(),
+  })
+  .openapi({ example: { name: "billing system", scopes: ["read"], networks: ["192.0.2.0/24"] } });
 
 export function keyEndpoints(deps: Deps): Endpoint[] {
   return [create(deps), list(deps), rotate(deps), revoke(deps)];
@@ -108,9 +110,11 @@ function rotate({ keyring, clock }: Deps): Endpoint {
       summary: "Roll a key over: a new one with the same rights, the old one for a while longer",
       access: { who: everyone, scopes: ["develop"] },
       params: idParams("key"),
-      body: z.strictObject({
-        overlap_seconds: z.int().min(0).max(604_800).optional().openapi({ description: "0 by default." }),
-      }),
+      body: z
+        .strictObject({
+          overlap_seconds: z.int().min(0).max(604_800).optional().openapi({ description: "0 by default." }),
+        })
+        .openapi({ example: { overlap_seconds: 86_400 } }),
       bodyOptional: true,
       status: 200,
       answer: newKeyShape,

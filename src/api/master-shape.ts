@@ -74,7 +74,14 @@ const optional = {
 
 export const newMaster = z
   .strictObject({ name: field.line(200), allowance, notification_emails: field.notificationEmails, ...optional })
-  .openapi("NewMaster");
+  .openapi("NewMaster", {
+    example: {
+      name: "Acme Hosting",
+      allowance: 100_000,
+      notification_emails: ["ops@acme.example"],
+      time_zone: "Europe/Berlin",
+    },
+  });
 
 export const masterChange = z
   .strictObject({
@@ -83,7 +90,9 @@ export const masterChange = z
     notification_emails: field.notificationEmails.optional(),
     ...optional,
   })
-  .openapi("MasterChange");
+  .openapi("MasterChange", {
+    example: { contact_policy: { quota: "both" }, new_subaccount_daily_cap: { ramp: [500, 1000, 2000, 5000] } },
+  });
 
 const calendarShape = { anchor_day: z.int(), time_zone: z.string() };
 

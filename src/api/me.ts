@@ -99,11 +99,13 @@ function change({ clock }: Deps): Endpoint {
       tag,
       summary: "Change his own name, language and time zone",
       access,
-      body: z.strictObject({
-        name: line(200).nullable().optional(),
-        language: language.nullable().optional(),
-        time_zone: timeZone.nullable().optional(),
-      }),
+      body: z
+        .strictObject({
+          name: line(200).nullable().optional(),
+          language: language.nullable().optional(),
+          time_zone: timeZone.nullable().optional(),
+        })
+        .openapi({ example: { name: "Ann", language: "de", time_zone: "Europe/Berlin" } }),
       status: 200,
       answer: meShape,
     },
@@ -125,7 +127,9 @@ function password(deps: Deps): Endpoint {
       tag,
       summary: "Change his own password: all sessions end",
       access,
-      body: z.strictObject({ current_password: line(1000), password: line(1000) }),
+      body: z
+        .strictObject({ current_password: line(1000), password: line(1000) })
+        .openapi({ example: { current_password: "...", password: "correct horse battery staple" } }),
       status: 204,
     },
     async ({ db, principal, body }) => {

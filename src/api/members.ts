@@ -123,7 +123,7 @@ function change({ clock }: Deps): Endpoint {
       summary: "Give another role",
       access: { who: everyone, scopes: [] },
       params: idParams("mem"),
-      body: z.strictObject({ role }),
+      body: z.strictObject({ role }).openapi({ example: { role: "billing" } }),
       status: 200,
       answer: memberShape,
     },

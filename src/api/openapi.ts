@@ -4,6 +4,9 @@ import type { Definition } from "./endpoint.ts";
 import { idempotencyHeader } from "./idempotency.ts";
 import type { Env } from "./mount.ts";
 
+/** Of what is uploaded: a table of subaccounts, so far. */
+const uploadExample = "external_id,name,monthly_limit\ncust-17,Blue Bakery,8000\ncust-18,Red Books,2000\n";
+
 const mistake = z.strictObject({
   pointer: z.string().openapi({ description: "RFC 6901, into the body; `/limit` for a parameter of that name." }),
   detail: z.string(),
@@ -66,7 +69,11 @@ export function describe(definition: Definition): RouteConfig {
       ...(params ? { params: params as z.ZodObject } : {}),
       ...(query ? { query: query as z.ZodObject } : {}),
       ...(body ? { body: { required: !bodyOptional, content: { "application/json": { schema: body } } } } : {}),
-      ...(upload ? { body: { required: true, content: { [upload]: { schema: z.string() } } } } : {}),
+      ...(upload
+        ? {
+            body: { required: true, content: { [upload]: { schema: z.string().openapi({ example: uploadExample }) } } },
+          }
+        : {}),
     },
     responses: responsesOf(definition),
   });

@@ -35,7 +35,14 @@ export const newPlan = z
     price: price.nullable().optional(),
     cycle: cycle.optional().openapi({ description: "`monthly` (default) or `yearly`." }),
   })
-  .openapi("NewPlan");
+  .openapi("NewPlan", {
+    example: {
+      name: "Starter",
+      monthly_limit: 5000,
+      features: { webhooks: true },
+      price: { amount_minor: 1900, currency: "EUR" },
+    },
+  });
 
 export const planChange = z
   .strictObject({
@@ -44,7 +51,7 @@ export const planChange = z
     price: price.nullable().optional(),
     cycle: cycle.optional(),
   })
-  .openapi("PlanChange");
+  .openapi("PlanChange", { example: { monthly_limit: 6000 } });
 
 const terms = {
   monthly_limit: z.int().nullable(),

@@ -18,7 +18,7 @@ const switchShape = z
     when: z.enum(["now", "next_period"]).optional().openapi({ description: "`now` (default) or `next_period`." }),
     monthly_limit: monthlyLimit.optional().openapi({ description: "Instead of the plan's." }),
   })
-  .openapi("PlanSwitch");
+  .openapi("PlanSwitch", { example: { plan: "Business", when: "next_period" } });
 
 export function planSwitchEndpoints(deps: Deps): Endpoint[] {
   return [change(deps), cancel(deps)];

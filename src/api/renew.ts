@@ -20,7 +20,7 @@ const renewal = z
     billing_profile: line(100).nullable().optional(),
     monthly_limit: monthlyLimit.optional().openapi({ description: "Instead of the plan's." }),
   })
-  .openapi("Renewal");
+  .openapi("Renewal", { example: { months: 12 } });
 
 export function renewEndpoints(deps: Deps): Endpoint[] {
   const { clock } = deps;

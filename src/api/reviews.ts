@@ -92,7 +92,9 @@ export function reviewEndpoints(deps: Deps): Endpoint[] {
         path: "/v1/reviews/{id}/answer",
         summary: "Answer it; until it is closed a later answer takes the place of an earlier",
         access: { who: ["master", "subaccount"], scopes: [] },
-        body: z.strictObject({ answer: words }),
+        body: z
+          .strictObject({ answer: words })
+          .openapi({ example: { answer: "Customers who asked for it: https://bakery.example/news" } }),
       },
       async ({ db, principal, params, body }) => ({
         body: showReview(await answerReview(db, principal, params.id, body.answer, clock), principal),
@@ -105,7 +107,9 @@ export function reviewEndpoints(deps: Deps): Endpoint[] {
         path: "/v1/reviews/{id}/close",
         summary: "Decide: release what it holds, or suspend the subaccount",
         access: { who: operatorOnly, scopes: [] },
-        body: z.strictObject({ decision, note: words.nullable().optional() }),
+        body: z
+          .strictObject({ decision, note: words.nullable().optional() })
+          .openapi({ example: { decision: "release", note: "Sign-ups are confirmed." } }),
       },
       async ({ db, principal, params, body }) => {
         const review = await closeReview(db, principal, params.id, body, clock);

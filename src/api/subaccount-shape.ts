@@ -80,11 +80,22 @@ export const newSubaccount = z
       .optional()
       .openapi({ description: "`handover` (default): credentials are shown once in the answer." }),
   })
-  .openapi("NewSubaccount");
+  .openapi("NewSubaccount", {
+    example: {
+      name: "Blue Bakery",
+      external_id: "cust-17",
+      monthly_limit: 5000,
+      owner_name: "Ada Baker",
+      owner_email: "ada@bakery.example",
+      onboarding: "invite",
+    },
+  });
 
 export const subaccountChange = z
   .strictObject({ name: field.line(200).optional(), monthly_limit: monthlyLimit.optional(), ...details })
-  .openapi("SubaccountChange");
+  .openapi("SubaccountChange", {
+    example: { monthly_limit: 8000, rate_limits: { minute: 100, hour: 1000 }, reserve: 500 },
+  });
 
 const nextPlanShape = z
   .strictObject({ plan: z.string(), plan_version: z.int(), monthly_limit: z.int().nullable(), at: field.instant })

@@ -44,7 +44,9 @@ const newTemplate = z
       .optional()
       .openapi({ description: "Its settings are copied; those that are given here win." }),
   })
-  .openapi("NewTemplate");
+  .openapi("NewTemplate", {
+    example: { name: "Shops in Germany", settings: { plan: "Starter", language: "de", time_zone: "Europe/Berlin" } },
+  });
 
 const templateShape = z
   .strictObject({
@@ -142,7 +144,9 @@ function change({ clock }: Deps): Endpoint {
       summary: "Change a template; subaccounts that were made from it stay as they are",
       access: changing,
       params: field.idParams("tpl"),
-      body: z.strictObject({ name: name.optional(), settings: settings.optional() }).openapi("TemplateChange"),
+      body: z
+        .strictObject({ name: name.optional(), settings: settings.optional() })
+        .openapi("TemplateChange", { example: { settings: { plan: "Business" } } }),
       status: 200,
       answer: templateShape,
     },

@@ -17,7 +17,9 @@ export const newTransfer = z
       description: "By the operator, for the owner of a closed account who wants to go on with one of its own.",
     }),
   })
-  .openapi("NewTransfer");
+  .openapi("NewTransfer", {
+    example: { subaccount_id: "sub_01kb2m5xj7e1fr0x4m4f6a0z3q", to_master: "mas_01kb2m5xj7e1fr0x4m4f6a0z3q" },
+  });
 
 export const acceptance = z
   .strictObject({
@@ -27,7 +29,7 @@ export const acceptance = z
       .openapi({ description: "What you call it; its owner's name where it is left out." }),
     monthly_limit: monthlyLimit.optional().openapi({ description: "Under you. Needed where you are to pay for it." }),
   })
-  .openapi("TransferAcceptance");
+  .openapi("TransferAcceptance", { example: { name: "Blue Bakery", monthly_limit: 5000 } });
 
 export const approval = z
   .strictObject({
@@ -41,7 +43,7 @@ export const approval = z
       .optional()
       .openapi({ description: "Its owner's where they are left out." }),
   })
-  .openapi("TransferApproval");
+  .openapi("TransferApproval", { example: { allowance: 50_000, overage: "bill" } });
 
 export const transferShape = z
   .strictObject({

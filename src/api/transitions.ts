@@ -14,12 +14,16 @@ import { periodShape, showPeriod } from "./usage-shape.ts";
 
 const tag = "Subaccounts";
 
-const disabling = z.strictObject({
-  public_message: line(200).nullable().optional().openapi({ description: "Shown in refusals." }),
-});
-const reopening = z.strictObject({
-  rotate: z.boolean().optional().openapi({ description: "All its credentials and keys are revoked." }),
-});
+const disabling = z
+  .strictObject({
+    public_message: line(200).nullable().optional().openapi({ description: "Shown in refusals." }),
+  })
+  .openapi({ example: { public_message: "Your invoice is open" } });
+const reopening = z
+  .strictObject({
+    rotate: z.boolean().optional().openapi({ description: "All its credentials and keys are revoked." }),
+  })
+  .openapi({ example: { rotate: true } });
 
 export function transitionEndpoints(deps: Deps): Endpoint[] {
   const of = (
@@ -95,7 +99,9 @@ function topUp({ clock }: Deps): Endpoint {
       summary: "Add units to the running period",
       access: { who: owners, scopes: [] },
       params: idParams("sub"),
-      body: z.strictObject({ units: units.min(1), note: text(500).nullable().optional() }),
+      body: z
+        .strictObject({ units: units.min(1), note: text(500).nullable().optional() })
+        .openapi({ example: { units: 1000, note: "spring sale" } }),
       status: 201,
       answer: topUpShape,
       idempotent: true,

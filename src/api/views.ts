@@ -48,7 +48,9 @@ const newView = z.strictObject({ name: line(100), ...members }).openapi("NewView
     shared: true,
   },
 });
-const viewChange = z.strictObject({ name: line(100).optional(), ...members }).openapi("ViewChange");
+const viewChange = z
+  .strictObject({ name: line(100).optional(), ...members })
+  .openapi("ViewChange", { example: { name: "Nearly full", filter: { used_percent_gte: 90 } } });
 
 const viewShape = z
   .strictObject({
