@@ -6,7 +6,8 @@ const RESOURCE_POLICY = "Cross-Origin-Resource-Policy";
 const always = {
   "X-Content-Type-Options": "nosniff",
   "X-Frame-Options": "DENY",
-  "Referrer-Policy": "no-referrer",
+  // Nothing to other hosts. With "no-referrer" browsers say `Origin: null` of our own forms, which are then taken for foreign ones.
+  "Referrer-Policy": "same-origin",
   [RESOURCE_POLICY]: "same-origin",
   "Cross-Origin-Opener-Policy": "same-origin",
   "Permissions-Policy": "camera=(), geolocation=(), microphone=()",

@@ -2,7 +2,8 @@
  * The audit log, newest first.
  *
  * Invariant: a master sees what was done to it and its subaccounts, also by the operator. A subaccount sees what was
- * done to it, and of others' doing only that it was done: values and keys are its master's.
+ * done to it, and of others' doing only that it was done: values and keys are its master's. Why somebody looked into its
+ * account it sees.
  */
 import type { Principal } from "../accounts/principal.ts";
 import { reachOf } from "../accounts/principal.ts";
@@ -38,6 +39,9 @@ export type AuditFilter = Readonly<{
   limit: number;
 }>;
 
+/** Others' doing whose values are told to the subaccount, too. */
+const toldWhole: ReadonlySet<string> = new Set(["account.log_in_as"]);
+
 /** `limit + 1` rows, the last tells that there is more. */
 export async function listAudit(db: Db, principal: Principal, filter: AuditFilter): Promise<AuditEntry[]> {
   const reach = reachOf(principal);
@@ -58,6 +62,7 @@ export async function listAudit(db: Db, principal: Principal, filter: AuditFilte
   const rows = await query.execute();
   return rows.map((row) => {
     const hidden = principal.kind === "subaccount" && row.actor_kind !== "subaccount";
+    const bare = hidden && !toldWhole.has(row.action);
     return {
       id: row.id,
       at: row.at,
@@ -66,8 +71,8 @@ export async function listAudit(db: Db, principal: Principal, filter: AuditFilte
       actor: { kind: row.actor_kind, id: hidden ? null : row.actor_id, actingFor: hidden ? null : row.acting_for },
       action: row.action,
       target: row.target,
-      before: hidden ? null : row.before,
-      after: hidden ? null : row.after,
+      before: bare ? null : row.before,
+      after: bare ? null : row.after,
     };
   });
 }

@@ -51,8 +51,8 @@ async function verifyPeriod(db: Db, { masterId, period }: Account, clock: Clock,
   const compared = await readCompared(db, { masterId, period }, throughId);
   const total = [...sums.values()].reduce((sum, { units }) => sum + units, 0);
   const seen = new Set(compared.map(({ accountId }) => accountId));
-  for (const id of sums.keys())
-    if (!seen.has(id)) compared.push({ accountId: id, used: null, tail: 0, topUp: 0, topUps: 0 });
+  for (const [id, { units }] of sums)
+    if (units !== 0 && !seen.has(id)) compared.push({ accountId: id, used: null, tail: 0, topUp: 0, topUps: 0 });
   for (const row of compared) {
     const { accountId } = row;
     const summed = accountId === masterId ? total : (sums.get(accountId as SubaccountId) ?? EMPTY_SUM).units;

@@ -15,7 +15,7 @@ import { createMetrics } from "../../src/platform/metrics.ts";
 import { fence } from "../../src/spool/fence.ts";
 import { deliverySpool } from "../../src/spool/work.ts";
 import { testDatabase } from "../support/database.ts";
-import { acceptUnits } from "../support/ledger.ts";
+import { acceptUnits, later } from "../support/ledger.ts";
 import { silentLog } from "../support/log.ts";
 import { submissionOf, testAcceptor, utcMonths } from "../support/submission.ts";
 import { tenants } from "../support/tenants.ts";
@@ -58,6 +58,8 @@ test("a sandbox has a counter of its own, beyond the master's allowance, and no 
   expect(draft).toMatchObject({ units: 10, messages: 1 });
   expect(draft.lines.map(({ subaccountId }) => subaccountId)).not.toContain(box.subaccount.id);
   expect(await verifyLedger(db, clock)).toMatchObject({ ok: true, found: 0 });
+  await using nextDay = await later(database, 86_400_000); // when its entries are among those that were summed before
+  expect(await verifyLedger(nextDay.db, nextDay.clock)).toMatchObject({ ok: true, found: 0 });
 });
 
 test("a sandbox credential of a live account counts apart, up to the account's limit", async () => {

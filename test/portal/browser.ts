@@ -25,15 +25,37 @@ export async function openPortal(change: Parameters<typeof openDoor>[0] = {}): P
 }
 
 export function openBrowser(door: Door, address = "192.0.2.7"): Browser {
+  const env = { incoming: { socket: { remoteAddress: address } } };
+  const origin = `https://${HOST}`;
+  return browse({
+    origin,
+    request: async (path, { headers, ...init }) =>
+      door.app.app.request(origin + path, { ...init, headers: { Host: HOST, ...headers } }, env),
+    api: (method, path, ask) => door.call(method, path, { ...ask, headers: { Host: HOST, ...ask.headers } }),
+  });
+}
+
+/** The way to a program's HTTP door; its redirects are not followed. */
+export type Way = Readonly<{
+  origin: string;
+  request(
+    path: string,
+    init: Readonly<{ method: string; headers: Record<string, string>; body?: string }>,
+  ): Promise<Response>;
+  api(method: string, path: string, ask: Ask): ReturnType<Door["call"]>;
+}>;
+
+export function browse({ origin, request, api }: Way): Browser {
   let cookie: string | undefined;
+  let hidesOrigin = false;
   const send = async (method: string, path: string, body?: URLSearchParams, more: Record<string, string> = {}) => {
-    const headers: Record<string, string> = { Accept: "text/html", Host: HOST, ...more };
+    const headers: Record<string, string> = { Accept: "text/html", ...more };
     if (cookie !== undefined) Object.assign(headers, { Cookie: cookie });
     if (body !== undefined) Object.assign(headers, { "Content-Type": "application/x-www-form-urlencoded" });
-    const env = { incoming: { socket: { remoteAddress: address } } };
-    const init = { method, headers, ...(body === undefined ? {} : { body: body.toString() }) };
-    const response = await door.app.app.request(`https://${HOST}${path}`, init, env);
+    const response = await request(path, { method, headers, ...(body === undefined ? {} : { body: body.toString() }) });
     const set = response.headers.get("set-cookie");
+    // Fetch, "append a request Origin header": under this policy a form's is null, to its own host too.
+    hidesOrigin = response.headers.get("referrer-policy") === "no-referrer";
     if (set !== null) cookie = /Max-Age=0/.test(set) ? undefined : set.split(";")[0];
     return response;
   };
@@ -46,7 +68,10 @@ export function openBrowser(door: Door, address = "192.0.2.7"): Browser {
   };
   const get = async (path: string): Promise<Shown> => show(path, await send("GET", path));
   const post: Browser["post"] = async (path, fields, headers = {}) =>
-    show(path, await send("POST", path, new URLSearchParams(fields), { Origin: `https://${HOST}`, ...headers }));
+    show(
+      path,
+      await send("POST", path, new URLSearchParams(fields), { Origin: hidesOrigin ? "null" : origin, ...headers }),
+    );
   return {
     get,
     post,
@@ -62,7 +87,6 @@ export function openBrowser(door: Door, address = "192.0.2.7"): Browser {
     setCookie: (value) => {
       cookie = value;
     },
-    api: (method, path, ask = {}) =>
-      door.call(method, path, { ...ask, headers: { Cookie: cookie ?? "", Host: HOST, ...ask.headers } }),
+    api: (method, path, ask = {}) => api(method, path, { ...ask, headers: { Cookie: cookie ?? "", ...ask.headers } }),
   };
 }

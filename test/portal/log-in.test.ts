@@ -120,6 +120,15 @@ describe("a person", () => {
   });
 });
 
+test("a form that hides where it comes from is refused, so our pages tell browsers to say it to our own host, and to no other", async () => {
+  const { email } = await newOwner(door);
+  const browser = openBrowser(door);
+  const page = await browser.get("/login");
+  expect(page.headers.get("referrer-policy")).toBe("same-origin");
+  expect((await browser.post("/login", { email, password: PASSWORD }, { Origin: "null" })).status).toBe(403);
+  expect((await browser.submit(page, { email, password: PASSWORD })).url).toBe("/account");
+});
+
 describe("five failures", () => {
   test("lock the address for this network, with the right password too, and for no other network", async () => {
     const { email } = await newOwner(door);

@@ -1,6 +1,6 @@
 /** How people come into an account, how they are helped, and how they leave. */
 import { describe, expect, test } from "vitest";
-import { newMaster, newSubaccount, OPERATOR_KEY } from "../api/client.ts";
+import { newMaster, newSubaccount } from "../api/client.ts";
 import { openBrowser, openPortal } from "./browser.ts";
 import { lastLetter, letters, logIn, newOwner, newPerson, PASSWORD } from "./people.ts";
 
@@ -187,10 +187,15 @@ describe("a master helps", () => {
     const headers = { "X-CSRF-Token": session.csrf_token };
     const change = await browser.api("PATCH", "/v1/account", { body: { owner_name: "Me" }, headers });
     expect(change.status).toBe(403);
-    for (const of of [{ key: master.key }, { key: OPERATOR_KEY, account: shop.id }]) {
-      const { body: log } = await door.call("GET", "/v1/audit?action=account.log_in_as", of);
-      expect(log.data[0]).toMatchObject({ target: shop.id, action: "account.log_in_as" });
+    const own = { name: "own", scopes: ["read"], subaccount_id: shop.id };
+    const { body: theirs } = await door.call("POST", "/v1/keys", { key: master.key, body: own });
+    for (const key of [master.key, theirs.key]) {
+      const { body: log } = await door.call("GET", "/v1/audit?action=account.log_in_as", { key });
+      const why = { reason: "Ticket 4711", read_only: true };
+      expect(log.data[0]).toMatchObject({ target: shop.id, action: "account.log_in_as", after: why });
     }
+    const { body: rest } = await door.call("GET", "/v1/audit?action=key.created", { key: theirs.key });
+    expect(rest.data[0]).toMatchObject({ after: null }); // what else others did is told without its values
     await pool.query("update session set expires_at = expires_at - interval '15 minutes'");
     expect((await browser.get("/account")).url).toBe("/login");
   });
