@@ -20,9 +20,9 @@ export const rooms = [
   "letters",
   "reviews",
   "people",
-  "lifecycle",
   "bulk",
   "alerts",
+  "lifecycle",
 ];
 export const doors = ["submission", "api", "portal", "cli"];
 

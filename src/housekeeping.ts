@@ -12,6 +12,7 @@ import { createTxtLookup } from "./domains/lookup.ts";
 import { recheckDomains } from "./domains/recheck.ts";
 import type { House } from "./house.ts";
 import { forgetLetters, settleLetters } from "./letters/outcomes.ts";
+import { eraseJob, reviveErasures } from "./lifecycle/erase.ts";
 import { tellExpiring } from "./lifecycle/expiring.ts";
 import { closeDue } from "./metering/close.ts";
 import { forgetRefusals } from "./metering/forget-refusals.ts";
@@ -76,7 +77,8 @@ export function startHousekeeping(house: House, publicUrl: string): Promise<Asyn
     expire_held: async () => void (await expireHeld(db)),
     bulk_run: (payload) =>
       runJob(db, payload, { ...letters, keyring, log, publish: (id) => publishAccount(db, gate, id) }),
-    revive_runs: async () => void (await reviveRuns(db)),
+    erase: (payload) => eraseJob(db, payload, clock),
+    revive_runs: () => each([() => reviveRuns(db), () => reviveErasures(db)]),
     async purge() {
       const { retentionBodiesMs: bodiesMs, retentionMessagesMs: messagesMs, retentionEventsMs: eventsMs } = config;
       await each([

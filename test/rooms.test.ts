@@ -111,6 +111,7 @@ describe("tables", () => {
     template: ["accounts"],
     expiry_notice: ["lifecycle"],
     transfer: ["lifecycle"],
+    erasure: ["lifecycle"],
     lockout: ["accounts"],
     usage: [],
     usage_entry: ["metering", "spool"],

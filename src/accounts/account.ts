@@ -105,6 +105,10 @@ export type Subaccount = Readonly<{
   reserve: number | null;
   /** It has left its master, and is never opened again. */
   movedTo: SubaccountId | null;
+  /** Since its contents are, or are being, erased: it is never opened again. */
+  erasedAt: Date | null;
+  /** By the operator, after the retention of closed accounts. */
+  purgedAt: Date | null;
   /** Units in any 24 hours on the first day, the second and so on; then free. */
   dailyCapRamp: readonly number[] | null;
   /** What that allows now. */

@@ -25,7 +25,16 @@ export type RowAction = (typeof rowActions)[number];
 
 export type ActionFacts = Pick<
   Subaccount,
-  "own" | "state" | "ownState" | "suspendedAt" | "expiresAt" | "monthlyLimit" | "owner" | "ownerEmail" | "movedTo"
+  | "own"
+  | "state"
+  | "ownState"
+  | "suspendedAt"
+  | "expiresAt"
+  | "monthlyLimit"
+  | "owner"
+  | "ownerEmail"
+  | "movedTo"
+  | "erasedAt"
 >;
 
 /** In the order of `rowActions`. */

@@ -219,6 +219,8 @@ export function subaccountOf(row: SubaccountRow, now: Date): Subaccount {
     rateLimits: row.rate_limits,
     reserve: row.reserve,
     movedTo: row.moved_to,
+    erasedAt: row.erased_at,
+    purgedAt: row.purged_at,
     dailyCapRamp: row.daily_cap_ramp,
     dailyCap: dailyCapAt(row.daily_cap_ramp, row.ramp_started_at, now),
     createdAt: row.created_at,

@@ -16,10 +16,11 @@ import { insertWithSlug, otherSlug } from "./slug.ts";
 
 /** @throws Fault conflict when it can't leave */
 export function requireMovable(subaccount: Subaccount): void {
-  const { own, state, suspendedAt, movedTo, sandbox } = subaccount;
+  const { own, state, suspendedAt, movedTo, erasedAt, sandbox } = subaccount;
   if (sandbox) throw new Fault("conflict", "A sandbox stays with its master.");
   if (own) throw new Fault("conflict", "The master's own subaccount can't leave it.");
   if (movedTo !== null) throw new Fault("conflict", "The account has moved already.");
+  if (erasedAt !== null) throw new Fault("conflict", "What was in the account is erased: it stays closed.");
   if (suspendedAt !== null || state === "suspended") throw new Fault("conflict", "A suspended account can't move.");
 }
 

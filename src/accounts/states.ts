@@ -35,10 +35,10 @@ export const subaccountMoves: Readonly<Record<StateAction, Partial<Record<OwnSta
 
 /** Undefined: not from this state, and never for the master's own sending, which can't be closed. */
 export function moveOf(
-  account: Readonly<{ own: boolean; ownState: OwnState; movedTo?: unknown }>,
+  account: Readonly<{ own: boolean; ownState: OwnState; movedTo?: unknown; erasedAt?: unknown }>,
   action: StateAction,
 ): Move | undefined {
-  if (account.movedTo != null && action !== "archive") return undefined;
+  if ((account.movedTo ?? account.erasedAt ?? null) !== null && action !== "archive") return undefined;
   if (account.own && (action === "close" || action === "archive")) return undefined;
   return subaccountMoves[action][account.ownState];
 }
@@ -64,10 +64,16 @@ export function shownState(now: Date, ...accounts: readonly StateFacts[]): Shown
 
 const strength = Object.fromEntries(shownStates.map((state, rank) => [state, rank])) as Record<ShownState, number>;
 
-export type RenewalFacts = Readonly<{ own: boolean; ownState: OwnState; expiresAt: Date | null; movedTo: unknown }>;
+export type RenewalFacts = Readonly<{
+  own: boolean;
+  ownState: OwnState;
+  expiresAt: Date | null;
+  movedTo: unknown;
+  erasedAt: unknown;
+}>;
 
 /** Whether there is an end to put off: a date, or a close. */
-export function isRenewable({ own, ownState, expiresAt, movedTo }: RenewalFacts): boolean {
-  if (own || (movedTo ?? null) !== null) return false;
+export function isRenewable({ own, ownState, expiresAt, movedTo, erasedAt }: RenewalFacts): boolean {
+  if (own || (movedTo ?? erasedAt ?? null) !== null) return false;
   return expiresAt !== null || ownState === "closed" || ownState === "archived";
 }

@@ -99,6 +99,9 @@ function changeOf(account: Subaccount, action: Action, options: TransitionOption
   if (action === "suspend") return account.suspendedAt === null ? { suspended_at: now } : "none";
   if (action === "resume") return account.suspendedAt === null ? "none" : { suspended_at: null };
   if (account.movedTo !== null && action !== "archive") throw new Fault("conflict", "The account has moved away.");
+  if (account.erasedAt !== null && action === "reopen") {
+    throw new Fault("conflict", "What was in the account is erased: it stays closed.");
+  }
   const { ownState } = account;
   const move = moveOf(account, action);
   if (move === undefined) throw illegal(action, account);

@@ -27,6 +27,7 @@ export type ApiConfig = Pick<
   | "submissionsPort"
   | "systemFrom"
   | "queueLifetimeMs"
+  | "retentionClosedMs"
 >;
 
 export type Deps = Readonly<{

@@ -11,6 +11,7 @@ import { creditEndpoints } from "./credits.ts";
 import type { Deps } from "./deps.ts";
 import { domainEndpoints } from "./domains.ts";
 import type { Endpoint } from "./endpoint.ts";
+import { erasureEndpoints } from "./erasures.ts";
 import { eventEndpoints } from "./events.ts";
 import { forecastEndpoints } from "./forecasts.ts";
 import { grantEndpoints } from "./grants.ts";
@@ -50,6 +51,7 @@ const rooms = [
   planSwitchEndpoints,
   templateEndpoints,
   transferEndpoints,
+  erasureEndpoints,
   brandingEndpoints,
   domainEndpoints,
   grantEndpoints,

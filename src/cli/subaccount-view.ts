@@ -29,6 +29,8 @@ export async function shownSubaccount(db: Db, subaccount: Subaccount, clock: Clo
     owner: [subaccount.ownerName, subaccount.ownerEmail].filter(Boolean).join(", ") || undefined,
     plan: subaccount.plan ?? undefined,
     expires: subaccount.expiresAt ?? undefined,
+    erased: subaccount.erasedAt ?? undefined,
+    purged: subaccount.purgedAt ?? undefined,
     created: subaccount.createdAt,
     actions: actions.join(", ") || undefined,
   });

@@ -9,6 +9,7 @@ import { type SubaccountDetails, subaccountFields } from "../accounts/subaccount
 import { onboardSubaccount } from "../people/owner.ts";
 import { formatId, type MasterId, type SubaccountId } from "../platform/ids.ts";
 import type { NotificationEmail } from "../platform/schema.ts";
+import { addErasureCommands } from "./erasure.ts";
 import { addImport } from "./import.ts";
 import * as input from "./input.ts";
 import { table } from "./layout.ts";
@@ -37,6 +38,7 @@ export function addSubaccountCommands(program: Command, cli: Cli): void {
   addImport(subaccount, cli);
   addSubaccountTransitions(subaccount, cli);
   addLifecycleCommands(subaccount, cli);
+  addErasureCommands(subaccount, cli);
 }
 
 type ListOptions = Options & {

@@ -26,6 +26,7 @@ export const eventTypes = [
   "subaccount.expiring",
   "subaccount.renewed",
   "subaccount.moved",
+  "subaccount.erased",
   "master.state_changed",
   "review.opened",
   "review.answered",

@@ -66,6 +66,8 @@ export type SubaccountTable = SubaccountLimitColumns & {
   sandbox: Generated<boolean>;
   moved_to: SubaccountId | null;
   moved_from: SubaccountId | null;
+  erased_at: Date | null;
+  purged_at: Date | null;
   metadata: JsonWithDefault<Record<string, unknown>>;
   notes: string | null;
   accepted_terms_at: Date | null;

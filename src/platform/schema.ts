@@ -19,6 +19,7 @@ import type {
   UsageMarkTable,
 } from "./schema-alerts.ts";
 import type { CreditEntryTable, CreditLotTable, CreditPackTable } from "./schema-credits.ts";
+import type { ErasureTable } from "./schema-erasure.ts";
 import type { RateWindowTable } from "./schema-limits.ts";
 import type {
   RefusalTable,
@@ -104,4 +105,5 @@ export type Schema = {
   template: TemplateTable;
   expiry_notice: ExpiryNoticeTable;
   transfer: TransferTable;
+  erasure: ErasureTable;
 };

@@ -85,6 +85,11 @@ export const settings = {
     "how long messages and recipients are kept after delivery",
   ),
   retentionEventsMs: setting("RETENTION_EVENTS", is.duration(0), "how long events are kept"),
+  retentionClosedMs: setting(
+    "RETENTION_CLOSED",
+    is.duration(0),
+    "how long a closed subaccount is kept before the operator may purge it",
+  ),
   clockOffsetMs: setting(
     "CLOCK_OFFSET",
     is.offset,

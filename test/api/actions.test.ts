@@ -168,7 +168,7 @@ describe("a row of the list", () => {
 
 test("control: a table that allows one move more, or one less, is noticed", () => {
   const states = { own: false, state: "pending", ownState: "pending", suspendedAt: null, expiresAt: null } as const;
-  const facts = { ...states, monthlyLimit: 1, owner: null, ownerEmail: null, movedTo: null } as const;
+  const facts = { ...states, monthlyLimit: 1, owner: null, ownerEmail: null, movedTo: null, erasedAt: null } as const;
   const operator = { kind: "operator", via: "key" } as const;
   const offered = actionsOf(facts, operator);
   const legal = stateActions.filter((action) => {

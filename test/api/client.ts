@@ -53,6 +53,7 @@ export const apiConfig: ApiConfig = {
   submissionsPort: 465,
   systemFrom: "postmeter@relay.example",
   queueLifetimeMs: 3_600_000,
+  retentionClosedMs: 0,
 };
 
 /** What no answer may hold, whatever happened. */

@@ -26,6 +26,7 @@ export type Things = Readonly<{
   plan: string;
   tpl: string;
   tra: string;
+  era: string;
   rul: string;
 }>;
 
@@ -126,6 +127,7 @@ async function createCustomer(door: Door, master: Made, mark: string): Promise<A
   const things = {
     rev: review.id,
     tra: transfer.id,
+    era: await createErasure(door, parseId("mas", master.id)!, parseId("sub", made.id)!),
     dom: domain.id,
     mem: await createMember(door, ownKey.key, mark),
     ses: formatId("ses", newId(door.database.clock)),
@@ -184,6 +186,20 @@ async function createMail(door: Door, masterId: MasterId, subaccountId: Subaccou
     .values({ id: cap, message_id: id, ...where, ...facts, ...captured })
     .execute();
   return { msg: formatId("msg", id), cap: formatId("cap", cap) };
+}
+
+/** One of before, as the job would have left it. */
+async function createErasure(door: Door, masterId: MasterId, subaccountId: SubaccountId): Promise<string> {
+  const { db, clock } = door.database;
+  const id = newId<IdOf["era"]>(clock);
+  const now = clock.now();
+  const where = { master_id: masterId, subaccount_id: subaccountId, asked_by: "{}" };
+  const at = { created_at: now, touched_at: now, finished_at: now };
+  await db
+    .insertInto("erasure")
+    .values({ id, ...where, state: "done", total: 3, done: 3, ...at })
+    .execute();
+  return formatId("era", id);
 }
 
 /** A statement of last month, as the job would have closed it. */

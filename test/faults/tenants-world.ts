@@ -141,6 +141,7 @@ export function viewOf(world: World, account: Master | Customer): Account {
     plan: none("plan"),
     tpl: none("tpl"),
     tra: none("tra"),
+    era: none("era"),
     rul: none("rul"),
   };
   const asMaster = account.kind === "master" ? [account.id, account.mark, account.keyId] : [];
