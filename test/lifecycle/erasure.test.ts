@@ -288,9 +288,9 @@ test("all that logs in as it is revoked, and it is never opened, renewed or give
   );
   expect(open.rowCount).toBe(0);
   await expect(transitionSubaccount(db, acme.principal, id, "reopen", {}, clock)).rejects.toThrow("is erased");
-  await expect(offerTransfer(db, acme.principal, { subaccountId: id }, make.keyring, clock)).rejects.toThrow(
-    "is erased",
-  );
+  await expect(
+    offerTransfer(db, acme.principal, { subaccountId: id }, { keyring: make.keyring, clock, config }),
+  ).rejects.toThrow("is erased");
   expect(await transitionSubaccount(db, acme.principal, id, "archive", {}, clock)).toMatchObject({
     ownState: "archived",
   });
@@ -373,7 +373,7 @@ test("what still waits is said: it is open, mail is queued, a transfer or a quer
   await close();
   await expect(erase()).rejects.toThrow("1 message still waits");
   await settle();
-  await offerTransfer(db, acme.principal, { subaccountId: id }, make.keyring, clock);
+  await offerTransfer(db, acme.principal, { subaccountId: id }, { keyring: make.keyring, clock, config });
   await expect(erase()).rejects.toThrow("A transfer");
   await pool.query("update transfer set state = 'withdrawn'");
   await transitionSubaccount(db, operator, id, "suspend", {}, clock);
