@@ -37,7 +37,7 @@ function asText({ headline, facts = [], paragraphs, action, why }: Letter, brand
     headline,
     facts.map(([name, value]) => `${`${name}:`.padEnd(width)}${value}`).join("\n"),
     ...paragraphs,
-    action === undefined ? "" : `${action.label}: ${action.href}`,
+    action === undefined ? "" : `${action.label}:\n${action.href}`, // on a line of its own no encoding breaks it
     help ?? "",
     `-- \n${[brand.productName, why, brand.footer].filter((line) => line !== null).join("\n")}`,
   ];

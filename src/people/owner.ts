@@ -7,6 +7,7 @@
 import type { Subaccount } from "../accounts/account.ts";
 import { createSubaccount, type SubaccountInput } from "../accounts/create-subaccount.ts";
 import type { NewCredential } from "../accounts/credentials.ts";
+import { findSubaccount } from "../accounts/find.ts";
 import { requireMasterChange } from "../accounts/permit.ts";
 import type { Principal } from "../accounts/principal.ts";
 import { record } from "../audit/record.ts";
@@ -40,12 +41,13 @@ export async function onboardSubaccount(
     const { ownerEmail } = subaccount;
     if (ownerEmail === null) return { subaccount, credential, logInPath: null };
     const place = await addOwner(trx, subaccount, ownerEmail, deps);
+    const withOwner = await findSubaccount(trx, principal, subaccount.id, clock);
     if (input.onboarding !== "invite") {
       const { token } = await makeInvitation(trx, place, deps);
-      return { subaccount, credential, logInPath: `/invite/${token}` };
+      return { subaccount: withOwner, credential, logInPath: `/invite/${token}` };
     }
     await sendInvitation(trx, place, deps);
-    return { subaccount, credential, logInPath: null };
+    return { subaccount: withOwner, credential, logInPath: null };
   });
 }
 

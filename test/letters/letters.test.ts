@@ -75,6 +75,11 @@ describe("a reader's", () => {
   });
 });
 
+test("a link stands on a line of its own, so that no encoding breaks it", () => {
+  const { text } = setLetter(letter, ourBrand(config), "en");
+  expect(text.split("\n")).toContain(letter.action?.href);
+});
+
 test.each([
   ["#000000", "#ffffff"],
   ["#1f4e79", "#ffffff"],

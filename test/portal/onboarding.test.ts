@@ -105,6 +105,7 @@ describe("a hand-over", () => {
     expect(answer.headers.get("cache-control")).toBe("no-store");
     const { smtp_host, smtp_port, smtps_port, log_in_url } = answer.body.hand_over;
     expect([smtp_host, smtp_port, smtps_port]).toEqual(["relay.example", 587, 465]);
+    expect(answer.body.actions).toContain("resend_invitation");
     expect(answer.body.credential.password).toMatch(/^[a-z2-7]{32}$/);
     expect((await letters(door)).length).toBe(before);
     const browser = openBrowser(door);
