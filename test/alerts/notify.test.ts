@@ -94,7 +94,7 @@ test("a crossed threshold is one mail to the master, in the spool, unmetered, wi
   for (const body of [sent?.mail.text, sent?.mail.html || ""]) {
     expect(body).toContain("85 recipients (85 %)");
     expect(body).toMatch(
-      /Raise the limit: https:\/\/relay\.example\/raise\/[a-z2-7]{32}\n|<a href="https:\/\/relay\.example\/raise\/[a-z2-7]{32}"[^>]*>Raise the limit</,
+      /Raise the limit:\nhttps:\/\/relay\.example\/raise\/[a-z2-7]{32}\n|<a href="https:\/\/relay\.example\/raise\/[a-z2-7]{32}"[^>]*>Raise the limit</,
     );
     expect(body).toContain(`PATCH /v1/subaccounts/${formatId("sub", subaccountId)}`);
     expect(body).toContain("Postmeter");

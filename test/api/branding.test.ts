@@ -234,7 +234,7 @@ describe("the host of a link in a mail", () => {
         id,
       ]);
       const mail = await simpleParser(Buffer.concat(rows.map(({ bytes }) => bytes)));
-      expect(mail.text).toContain(`Go: ${base}/go`);
+      expect(mail.text).toContain(`Go:\n${base}/go`);
       expect(`${mail.text}${mail.html}`).toContain(`of ${base}`);
       expect(`${mail.text}${mail.html}`).not.toContain("evil");
     }
