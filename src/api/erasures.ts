@@ -31,9 +31,11 @@ const purgeShape = z
   })
   .openapi("Purge");
 
-const purging = z.strictObject({
-  dry_run: z.boolean().optional().openapi({ description: "Only say what would go.", example: true }),
-});
+const purging = z
+  .strictObject({
+    dry_run: z.boolean().optional().openapi({ description: "Only say what would go.", example: true }),
+  })
+  .openapi({ example: { dry_run: true } });
 
 export function erasureEndpoints(deps: Deps): Endpoint[] {
   return [erase(deps), purge(deps), show()];
