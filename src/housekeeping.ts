@@ -65,7 +65,7 @@ export function startHousekeeping(house: House, publicUrl: string): Promise<Asyn
     sync_usage: (payload) => syncUsage(db, payload),
     reconcile: async () => void (await reconcile({ database, gate, metrics, log })),
     statements: async () => void (await closeDue(db, { clock, log })),
-    expiring: async () => void (await tellExpiring(db, { clock, config: { ...config, publicUrl } })),
+    expiring: async () => void (await tellExpiring(db, letters)),
     next_plans: async () => void (await takeNextPlans(db, clock)),
     partitions: async () => void (await ensurePartitions(db)),
     async sum_days() {

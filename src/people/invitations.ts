@@ -18,7 +18,7 @@ import { inTransaction } from "../platform/transaction.ts";
 import { inviteLetter } from "./invite-letter.ts";
 import { createLink, readLink, useLink, voidLinks } from "./links.ts";
 import { type Passwords, password as passwordRule } from "./passwords.ts";
-import { brandedOf, memberPrincipal, type Place, readerOf, readPlace } from "./person.ts";
+import { memberPrincipal, type Place, readerOf, readPlace } from "./person.ts";
 
 export type InviteDeps = LetterDeps & Readonly<{ keyring: Keyring }>;
 
@@ -27,13 +27,12 @@ const INVITATION_MS = 24 * 3_600_000;
 /** By mail. The links before it are void. */
 export async function sendInvitation(trx: Db, place: Place, deps: InviteDeps): Promise<void> {
   const { token, expiresAt } = await makeInvitation(trx, place, deps);
-  const of = brandedOf(place);
-  const { productName } = await brandOf(trx, of, deps.config);
+  const { productName } = await brandOf(trx, place, deps.config);
   const reader = readerOf(place);
   await sendLetter(
     trx,
     {
-      of,
+      of: place,
       to: [place.email],
       reader,
       write: (who, origin) => inviteLetter({ productName, href: `${origin}/invite/${token}`, expiresAt }, who),

@@ -12,7 +12,7 @@ import { record } from "../audit/record.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Db } from "../platform/database.ts";
 import { Fault, invalid } from "../platform/errors.ts";
-import { formatId, type MasterId, type SubaccountId } from "../platform/ids.ts";
+import { formatAccount, formatId, type MasterId } from "../platform/ids.ts";
 import type { Acting } from "../platform/schema-people.ts";
 import type { Keyring } from "../platform/secrets.ts";
 import { inTransaction } from "../platform/transaction.ts";
@@ -51,7 +51,7 @@ export async function createLogInAs(
     const after = { reason: acting.reason, read_only: acting.read_only };
     await record(
       trx,
-      { principal, action: "account.log_in_as", target: targetOf(where), before: null, after, ...where },
+      { principal, action: "account.log_in_as", target: formatAccount(where), before: null, after, ...where },
       clock,
     );
     return { path: `/login-as/${token}`, expiresAt };
@@ -70,11 +70,6 @@ function actingOf(principal: Exclude<Principal, { kind: "subaccount" }>, reason:
     read_only: readOnly,
   };
 }
-
-type Where = Readonly<{ masterId: MasterId; subaccountId: SubaccountId | null }>;
-
-const targetOf = ({ masterId, subaccountId }: Where) =>
-  subaccountId === null ? formatId("mas", masterId) : formatId("sub", subaccountId);
 
 /** For the page that asks before it goes on. @throws Fault gone */
 export async function readLogInAs(db: Db, token: string, keyring: Keyring, clock: Clock): Promise<Acting> {

@@ -1,7 +1,6 @@
 /** People and their places in accounts, as log-in, pages and letters need them. */
 import { sql } from "kysely";
 import type { Principal } from "../accounts/principal.ts";
-import type { Branded } from "../branding/brand.ts";
 import { languageOf, type Reader } from "../letters/language.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Db } from "../platform/database.ts";
@@ -75,8 +74,6 @@ export function memberPrincipal(place: Pick<Place, "memberId" | "masterId" | "su
   if (subaccountId === null) return { kind: "master", masterId, keyId: null, memberId, scopes };
   return { kind: "subaccount", masterId, subaccountId, keyId: null, memberId, scopes };
 }
-
-export const brandedOf = ({ masterId, subaccountId }: Branded): Branded => ({ masterId, subaccountId });
 
 /** By address, whatever its case. Made when nobody has it; whether somebody did is not told. */
 export async function personWith(trx: Db, email: string, name: string | null, clock: Clock): Promise<PersonId> {

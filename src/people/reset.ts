@@ -18,7 +18,7 @@ import { createLink, readLink, useLink, voidLinks } from "./links.ts";
 import { noteSession } from "./log-in.ts";
 import { passwordChangedLetter, resetLetter } from "./password-letters.ts";
 import { type Passwords, password as passwordRule } from "./passwords.ts";
-import { brandedOf, type Place, placesOf, readerOf } from "./person.ts";
+import { type Place, placesOf, readerOf } from "./person.ts";
 import { endSessions } from "./sessions.ts";
 
 const RESET_MS = 3_600_000;
@@ -64,9 +64,8 @@ async function sendResetTo(trx: Db, place: Place, deps: ResetDeps): Promise<void
   const { personId } = place;
   await voidLinks(trx, { purpose: "reset", personId }, clock);
   const { token, expiresAt } = await createLink(trx, { purpose: "reset", ttlMs: RESET_MS, personId }, keyring, clock);
-  const of = brandedOf(place);
-  const { productName } = await brandOf(trx, of, config);
-  const post = { of, to: [place.email], reader: readerOf(place) };
+  const { productName } = await brandOf(trx, place, config);
+  const post = { of: place, to: [place.email], reader: readerOf(place) };
   await sendLetter(
     trx,
     {
@@ -123,10 +122,9 @@ export async function setPassword(
   for (const place of places) await noteSession(trx, place, "password.changed", formatId("per", personId), clock);
   const [place] = places;
   if (place === undefined) return;
-  const of = brandedOf(place);
-  const { productName } = await brandOf(trx, of, deps.config);
+  const { productName } = await brandOf(trx, place, deps.config);
   const words = { productName, temporary: password.temporary, at: clock.now() };
   const write: Parameters<typeof sendLetter>[1]["write"] = (who, origin) =>
     passwordChangedLetter({ ...words, href: `${origin}/reset` }, who);
-  await sendLetter(trx, { of, to: [place.email], reader: readerOf(place), write }, deps);
+  await sendLetter(trx, { of: place, to: [place.email], reader: readerOf(place), write }, deps);
 }

@@ -9,8 +9,9 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Hono } from "hono";
+import { networks } from "../platform/client-address.ts";
 import { mountAccount } from "./account.ts";
-import type { PortalDeps } from "./deps.ts";
+import type { PortalOptions } from "./deps.ts";
 import { mountInvite } from "./invite.ts";
 import { mountLogIn } from "./log-in.ts";
 import { mountLogInAs } from "./log-in-as.ts";
@@ -20,7 +21,8 @@ import { mountReset } from "./reset.ts";
 import { mountTransfer } from "./transfer.ts";
 import type { Env } from "./visit.ts";
 
-export function createPortal(deps: PortalDeps): Hono<Env> {
+export function createPortal(options: PortalOptions): Hono<Env> {
+  const deps = { ...options, trusted: networks(options.config.trustedProxies) };
   const app = new Hono<Env>();
   mountStyle(app);
   mountLogIn(app, deps);

@@ -3,10 +3,10 @@ import type { Hono } from "hono";
 import { html } from "hono/html";
 import { type Brand, brandOf } from "../branding/brand.ts";
 import { acceptInvitation, readInvitation } from "../people/invitations.ts";
-import { brandedOf, type Place } from "../people/person.ts";
+import type { Place } from "../people/person.ts";
 import { lettersOf, type PortalDeps } from "./deps.ts";
 import { answerFault, errorOf } from "./faults.ts";
-import { answerPage, field, type Page } from "./page.ts";
+import { answerPage, field, newPassword, type Page } from "./page.ts";
 import { type Env, readForm, requireOwnPage } from "./visit.ts";
 
 const TITLE = "Accept your invitation";
@@ -42,7 +42,7 @@ export function mountInvite(app: Hono<Env>, deps: PortalDeps): void {
 }
 
 function brandFor(deps: PortalDeps, place: Place): Promise<Brand> {
-  return brandOf(deps.db, brandedOf(place), lettersOf(deps).config);
+  return brandOf(deps.db, place, lettersOf(deps).config);
 }
 
 function invitePage(brand: Brand, { email, hasPassword, name }: Place, given = name ?? ""): Page {
@@ -55,7 +55,7 @@ function invitePage(brand: Brand, { email, hasPassword, name }: Place, given = n
         focus: true,
       })
     : html`${field({ name: "name", label: "Your name", value: given, autocomplete: "name", focus: true })}
-${field({ name: "password", label: "Password", type: "password", autocomplete: "new-password", hint: "At least 12 characters: some words in a row are easy to keep in mind." })}`;
+${newPassword("Password")}`;
   const content = html`<p>You are invited as <strong>${email}</strong>.</p>
 <form method="post">
 <input type="hidden" name="email" autocomplete="username" value="${email}">

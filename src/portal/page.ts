@@ -90,6 +90,12 @@ ${hint === undefined ? "" : html`<span class="hint" id="${name}-hint">${hint}</s
 <input id="${name}" name="${name}" type="${type}" value="${value}" autocomplete="${autocomplete}"${described}${optional ? "" : raw(" required")}${wrong ? raw(' aria-invalid="true"') : ""}${numeric ? raw(' inputmode="numeric"') : ""}${focus ? raw(" autofocus") : ""}></p>`;
 }
 
+/** For a password that is chosen here. */
+export function newPassword(label: string, more: Pick<Field, "focus" | "wrong"> = {}): Html {
+  const hint = "At least 12 characters: some words in a row are easy to keep in mind.";
+  return field({ name: "password", label, type: "password", autocomplete: "new-password", hint, ...more });
+}
+
 export const hidden = (name: string, value: string): Html =>
   html`<input type="hidden" name="${name}" value="${value}">`;
 

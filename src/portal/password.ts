@@ -6,7 +6,7 @@ import { changePassword } from "../people/own-person.ts";
 import { ABSOLUTE_MS, rotateSession, type Session } from "../people/sessions.ts";
 import { lettersOf, type PortalDeps } from "./deps.ts";
 import { errorOf } from "./faults.ts";
-import { answerPage, field, hidden, type Page } from "./page.ts";
+import { answerPage, field, hidden, newPassword, type Page } from "./page.ts";
 import { type Env, sessionOf, type Visit } from "./visit.ts";
 import { sessionBrand, withSession } from "./with-session.ts";
 
@@ -36,14 +36,13 @@ export function mountPassword(app: Hono<Env>, deps: PortalDeps): void {
 }
 
 async function answer(c: Visit, deps: PortalDeps, session: Session, wrong: Pick<Page, "error" | "status"> = {}) {
-  const hint = "At least 12 characters: some words in a row are easy to keep in mind.";
   const temporary = session.must === "change-password";
   const content = html`${temporary ? html`<p>Your password is temporary: choose one of your own.</p>` : ""}
 <form method="post" action="${PATH}">
 ${hidden("csrf", session.csrf)}
 <input type="hidden" name="email" autocomplete="username" value="${session.person?.email ?? ""}">
 ${field({ name: "current_password", label: temporary ? "Temporary password" : "Password", type: "password", autocomplete: "current-password", focus: true, wrong: wrong.error?.field === "current_password" })}
-${field({ name: "password", label: "New password", type: "password", autocomplete: "new-password", hint, wrong: wrong.error?.field === "password" })}
+${newPassword("New password", { wrong: wrong.error?.field === "password" })}
 <p><button>Change the password</button></p>
 </form>`;
   return answerPage(c, {

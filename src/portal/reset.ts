@@ -2,12 +2,12 @@
 import type { Hono } from "hono";
 import { html } from "hono/html";
 import { type Brand, brandOf } from "../branding/brand.ts";
-import { brandedOf, type Place } from "../people/person.ts";
+import type { Place } from "../people/person.ts";
 import { completeReset, readReset, requestReset } from "../people/reset.ts";
 import { lettersOf, type PortalDeps } from "./deps.ts";
 import { answerFault, errorOf } from "./faults.ts";
 import { hostBrand } from "./host-brand.ts";
-import { answerPage, field, type Page } from "./page.ts";
+import { answerPage, field, newPassword, type Page } from "./page.ts";
 import { type Env, readForm } from "./visit.ts";
 
 const ASK = "Forgotten password";
@@ -69,15 +69,14 @@ for 60 minutes.</p>
 
 function brandFor(deps: PortalDeps, place: Place | undefined): Promise<Brand> {
   const nobody = { masterId: null, subaccountId: null };
-  return brandOf(deps.db, place === undefined ? nobody : brandedOf(place), lettersOf(deps).config);
+  return brandOf(deps.db, place ?? nobody, lettersOf(deps).config);
 }
 
 function setPage(brand: Brand, place: Place | undefined): Page {
-  const hint = "At least 12 characters: some words in a row are easy to keep in mind.";
   const content = html`<p>Where you are logged in, you will have to log in again.</p>
 <form method="post">
 ${place === undefined ? "" : html`<input type="hidden" name="email" autocomplete="username" value="${place.email}">`}
-${field({ name: "password", label: "New password", type: "password", autocomplete: "new-password", hint, focus: true })}
+${newPassword("New password", { focus: true })}
 <p><button>Set the password</button></p>
 </form>`;
   return { title: SET, brand, content };

@@ -3,7 +3,7 @@ import type { HttpBindings } from "@hono/node-server";
 import type { Context } from "hono";
 import { fromOwnPage, readCookie } from "../people/cookie.ts";
 import { findSession, type Session } from "../people/sessions.ts";
-import { networks, originOf } from "../platform/client-address.ts";
+import { originOf } from "../platform/client-address.ts";
 import { Fault } from "../platform/errors.ts";
 import { sameBytes } from "../platform/secrets.ts";
 import type { PortalDeps } from "./deps.ts";
@@ -35,10 +35,10 @@ export async function sessionOf(c: Visit, { db, keyring, clock }: PortalDeps): P
   return token === undefined ? undefined : findSession(db, token, keyring, clock);
 }
 
-export function clientOf(c: Visit, { config }: PortalDeps): { clientAddress: string; userAgent: string } {
+export function clientOf(c: Visit, { trusted }: PortalDeps): { clientAddress: string; userAgent: string } {
   const { incoming } = (c.env ?? {}) as Partial<HttpBindings>;
   const remote = incoming?.socket.remoteAddress ?? "";
-  const { address } = originOf(remote, c.req.header("x-forwarded-for"), false, networks(config.trustedProxies));
+  const { address } = originOf(remote, c.req.header("x-forwarded-for"), false, trusted);
   return { clientAddress: address, userAgent: c.req.header("user-agent") ?? "" };
 }
 
