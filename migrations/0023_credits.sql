@@ -101,7 +101,7 @@ create or replace function usage_terms(p_account uuid, p_start timestamptz,
     from master m where m.id = p_account
 $$;
 
--- The moment of acceptance (0006, 0020), which spends credits where the limits are used up: a message takes of them what it has beyond
+-- The moment of acceptance (0006), which knows of windows and of the reserve (0020) now, and spends credits where the limits are used up: a message takes of them what it has beyond
 -- both caps, and lifts both by that. Its parameters and its answer are the same, so that the
 -- version before it goes on calling it.
 --
