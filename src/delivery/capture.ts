@@ -54,10 +54,8 @@ export const mailboxPeer: Peer = {
   maxBytes: 0,
 };
 
-/** Takes one message at a time, like a connection to a server. */
 export function openMailbox(capture: Capture): Connection {
-  let busy = false;
-  async function keep({ task, recipients, exchange, read }: Job): Promise<void> {
+  return openShelf(async ({ task, recipients, exchange, read }) => {
     const addresses = recipients.map(({ address }) => address);
     const parts: Uint8Array[] = [];
     for await (const part of task.bytes ?? read()) parts.push(part);
@@ -65,14 +63,19 @@ export function openMailbox(capture: Capture): Connection {
     exchange.mail = "250 2.1.0 Ok";
     exchange.rcpt = recipients.map(() => "250 2.1.5 Ok");
     exchange.end = `250 2.0.0 Captured as ${formatId("cap", id)}`;
-  }
+  });
+}
+
+/** Takes one message at a time, like a connection to a server. `answer` writes what that would have said. */
+export function openShelf(answer: (job: Job) => Promise<void>): Connection {
+  let busy = false;
   const connection: Connection = {
     peer: mailboxPeer,
     used: 0,
     isFree: () => !busy,
     start(job) {
       busy = true;
-      void keep(job)
+      void answer(job)
         .catch(() => {
           job.exchange.failure = { why: "source", text: "The mailbox could not take the message", reply: null };
         })

@@ -7,8 +7,8 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { formatId } from "../platform/ids.ts";
-import { type Capture, mailboxPeer } from "./capture.ts";
-import type { Connection, Job } from "./conversation.ts";
+import { type Capture, openShelf } from "./capture.ts";
+import type { Connection } from "./conversation.ts";
 
 export const SIMULATOR_DOMAIN = "simulator.postmeter.test";
 export const SLOW_MS = 5_000;
@@ -19,10 +19,8 @@ const answers: Readonly<Record<string, string>> = {
   [`deferred@${SIMULATOR_DOMAIN}`]: "451 4.7.1 Try again later (simulated)",
 };
 
-/** Takes one message at a time, like a connection to a server. */
 export function openSimulator(capture: Capture, slowMs = SLOW_MS): Connection {
-  let busy = false;
-  async function answer({ task, recipients, exchange, read }: Job): Promise<void> {
+  return openShelf(async ({ task, recipients, exchange, read }) => {
     const replies = recipients.map(({ address }) => answers[address.toLowerCase()] ?? TAKEN);
     const taken = recipients.filter((_, i) => replies[i] === TAKEN).map(({ address }) => address);
     if (taken.some((address) => address.toLowerCase() === `slow@${SIMULATOR_DOMAIN}`)) await sleep(slowMs);
@@ -32,24 +30,5 @@ export function openSimulator(capture: Capture, slowMs = SLOW_MS): Connection {
     exchange.mail = "250 2.1.0 Ok";
     exchange.rcpt = replies;
     if (id !== undefined) exchange.end = `250 2.0.0 Captured as ${formatId("cap", id)}`;
-  }
-  const connection: Connection = {
-    peer: mailboxPeer,
-    used: 0,
-    isFree: () => !busy,
-    start(job) {
-      busy = true;
-      void answer(job)
-        .catch(() => {
-          job.exchange.failure = { why: "source", text: "The mailbox could not take the message", reply: null };
-        })
-        .finally(() => {
-          busy = false;
-          job.finished(connection);
-        });
-    },
-    quit() {},
-    destroy() {},
-  };
-  return connection;
+  });
 }
