@@ -4,10 +4,7 @@ import { type MasterPrincipal, type Operator, type Principal, type Scope, scopes
 
 /** @throws Fault forbidden for a key without the scope `full`, and for an account that may only read now. */
 export function requireChange(principal: Principal): void {
-  if (principal.kind !== "operator" && principal.frozen !== undefined) {
-    throw new Fault("forbidden", `This account is ${principal.frozen}: it may read, and change nothing.`);
-  }
-  if (!scopesOf(principal).includes("full")) throw new Fault("forbidden", "This needs a key with the scope full.");
+  requireScope(principal, ["full"]);
 }
 
 /**
@@ -15,8 +12,15 @@ export function requireChange(principal: Principal): void {
  * @throws Fault forbidden without the scope `develop` or `full`, and for an account that may only read now.
  */
 export function requireDevelop(principal: Principal): void {
-  const developer = scopesOf(principal).includes("develop");
-  requireChange(developer ? { ...principal, scopes: ["full"] satisfies Scope[] } : principal);
+  requireScope(principal, ["full", "develop"]);
+}
+
+function requireScope(principal: Principal, any: readonly Scope[]): void {
+  if (principal.kind !== "operator" && principal.frozen !== undefined) {
+    throw new Fault("forbidden", `This account is ${principal.frozen}: it may read, and change nothing.`);
+  }
+  const own = scopesOf(principal);
+  if (!any.some((scope) => own.includes(scope))) throw new Fault("forbidden", "This needs a key with the scope full.");
 }
 
 /** @throws Fault forbidden for a subaccount, and as requireChange. */

@@ -8,6 +8,7 @@ import { confirmEnrolment, removeSecondFactor, startEnrolment, takeCode } from "
 import { endSession, listSessions } from "../people/sessions.ts";
 import type { Db } from "../platform/database.ts";
 import { Fault, invalid, notFound } from "../platform/errors.ts";
+import { formatAccount } from "../platform/ids.ts";
 import { type Deps, lettersOf } from "./deps.ts";
 import { type Endpoint, endpoint, everyone } from "./endpoint.ts";
 import { idParams, instant, language, line, noMembers, showId, showInstant, shownId, timeZone } from "./fields.ts";
@@ -69,7 +70,7 @@ async function showMe(db: Db, { personId, memberId }: Place, person?: Person): P
   } = person ?? (await readPerson(db, personId));
   const places = (await placesOf(db, personId)).map((place) => ({
     member_id: showId("mem", place.memberId),
-    account: place.subaccountId === null ? showId("mas", place.masterId) : showId("sub", place.subaccountId),
+    account: place.masterId === null ? null : formatAccount({ ...place, masterId: place.masterId }),
     role: place.role,
     here: place.memberId === memberId,
   }));

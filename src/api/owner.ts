@@ -1,11 +1,14 @@
 /** What a master does for the people of a subaccount, and how it looks at the account as they do. */
 import { z } from "@hono/zod-openapi";
+import type { Master, Subaccount } from "../accounts/account.ts";
 import { findMaster, findSubaccount } from "../accounts/find.ts";
+import type { Principal } from "../accounts/principal.ts";
 import { listLocks, unlock } from "../accounts/unlock.ts";
 import { createLogInAs } from "../people/log-in-as.ts";
 import { inviteOwner, resetOwner, setTemporaryPassword } from "../people/owner.ts";
+import type { Db } from "../platform/database.ts";
 import { type Deps, lettersOf } from "./deps.ts";
-import { type Endpoint, endpoint, operatorOnly, owners } from "./endpoint.ts";
+import { type Answer, type Endpoint, endpoint, operatorOnly, owners } from "./endpoint.ts";
 import { idParams, instant, line, noMembers, showInstant } from "./fields.ts";
 
 const tag = "People of a subaccount";
@@ -159,7 +162,18 @@ const logInAsShape = z
   })
   .openapi("LogInAs");
 
-function logInAs({ keyring, clock, publicUrl }: Deps): Endpoint {
+async function actAs(
+  { keyring, clock, publicUrl }: Deps,
+  db: Db,
+  principal: Principal,
+  account: Master | Subaccount,
+  { reason, read_only: readOnly }: z.output<typeof actingInput>,
+): Promise<Answer<typeof logInAsShape>> {
+  const { path, expiresAt } = await createLogInAs(db, principal, account, { reason, readOnly }, keyring, clock);
+  return { body: { url: `${publicUrl()}${path}`, expires_at: showInstant(expiresAt) } };
+}
+
+function logInAs(deps: Deps): Endpoint {
   return endpoint(
     {
       method: "post",
@@ -173,15 +187,12 @@ function logInAs({ keyring, clock, publicUrl }: Deps): Endpoint {
       answer: logInAsShape,
     },
     async ({ db, principal, params, body }) => {
-      const account = await findSubaccount(db, principal, params.id, clock);
-      const input = { reason: body.reason, readOnly: body.read_only };
-      const { path, expiresAt } = await createLogInAs(db, principal, account, input, keyring, clock);
-      return { body: { url: `${publicUrl()}${path}`, expires_at: showInstant(expiresAt) } };
+      return actAs(deps, db, principal, await findSubaccount(db, principal, params.id, deps.clock), body);
     },
   );
 }
 
-function logInAsMaster({ keyring, clock, publicUrl }: Deps): Endpoint {
+function logInAsMaster(deps: Deps): Endpoint {
   return endpoint(
     {
       method: "post",
@@ -195,10 +206,7 @@ function logInAsMaster({ keyring, clock, publicUrl }: Deps): Endpoint {
       answer: logInAsShape,
     },
     async ({ db, principal, params, body }) => {
-      const account = await findMaster(db, principal, params.id, clock);
-      const input = { reason: body.reason, readOnly: body.read_only };
-      const { path, expiresAt } = await createLogInAs(db, principal, account, input, keyring, clock);
-      return { body: { url: `${publicUrl()}${path}`, expires_at: showInstant(expiresAt) } };
+      return actAs(deps, db, principal, await findMaster(db, principal, params.id, deps.clock), body);
     },
   );
 }

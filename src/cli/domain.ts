@@ -8,7 +8,7 @@ import { listDomains } from "../domains/list.ts";
 import { createTxtLookup } from "../domains/lookup.ts";
 import { removeDomain } from "../domains/remove.ts";
 import { verifyDomain } from "../domains/verify.ts";
-import { type DomainId, formatId, type SubaccountId } from "../platform/ids.ts";
+import { type DomainId, formatAccount, formatId, type SubaccountId } from "../platform/ids.ts";
 import * as input from "./input.ts";
 import { facts, table } from "./layout.ts";
 import { operator } from "./session.ts";
@@ -58,7 +58,13 @@ function addList(domain: Command, cli: Cli): void {
         const principal = ref?.kind === "master" ? await actFor(db, operator, input.showAccount(ref), clock) : operator;
         const filter = { limit, ...(ref?.kind === "subaccount" && { subaccount: ref.id }) };
         const { items, more } = page(await listDomains(db, principal, filter, clock), limit);
-        const rows = items.map((one) => [formatId("dom", one.id), one.name, one.state, ownerOf(one), one.checkedAt]);
+        const rows = items.map((one) => [
+          formatId("dom", one.id),
+          one.name,
+          one.state,
+          formatAccount(one),
+          one.checkedAt,
+        ]);
         return {
           json: { data: items.map((one) => shape(one, "dom")), has_more: more },
           text: table(["id", "name", "state", "of", "checked"], rows, "There is no domain."),
@@ -109,15 +115,12 @@ function addGrants(domain: Command, cli: Cli): void {
   }
 }
 
-const ownerOf = ({ subaccountId, masterId }: SenderDomain) =>
-  subaccountId === null ? formatId("mas", masterId) : formatId("sub", subaccountId);
-
 function shownDomain(domain: SenderDomain): Shown {
   const head = facts({
     id: formatId("dom", domain.id),
     name: domain.name,
     state: domain.state,
-    of: ownerOf(domain),
+    of: formatAccount(domain),
     "granted to all": domain.subaccountId === null ? domain.grantedToAll : undefined,
     checked: domain.checkedAt ?? undefined,
     "failing since": domain.failingSince ?? undefined,

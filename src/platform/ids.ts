@@ -102,6 +102,17 @@ export function formatId<P extends Prefix>(prefix: P, id: IdOf[P]): string {
   return prefix === "sub" || prefix === "mas" ? formatAccountId(prefix, id) : `${prefix}_${suffix(id)}`;
 }
 
+/** `sub_...`, or `mas_...` where there is no subaccount. */
+export function formatAccount({
+  masterId,
+  subaccountId,
+}: {
+  masterId: MasterId;
+  subaccountId: SubaccountId | null;
+}): string {
+  return subaccountId === null ? formatId("mas", masterId) : formatId("sub", subaccountId);
+}
+
 const MAX_SHOWN = 10_000;
 const shown = { sub: new Map<string, string>(), mas: new Map<string, string>() };
 

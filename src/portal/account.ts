@@ -13,7 +13,7 @@ import {
   type SessionRow,
 } from "../people/sessions.ts";
 import { Fault } from "../platform/errors.ts";
-import { formatId, parseId } from "../platform/ids.ts";
+import { formatAccount, formatId, parseId } from "../platform/ids.ts";
 import type { PortalDeps } from "./deps.ts";
 import { answerPage, type Html, hidden, shownInstant } from "./page.ts";
 import { mountPassword } from "./password.ts";
@@ -76,8 +76,7 @@ ${place.memberId === memberId ? html`<strong>here</strong>` : html`<form method=
 }
 
 function nameOf({ masterId, subaccountId }: Place): string {
-  if (subaccountId !== null) return formatId("sub", subaccountId);
-  return masterId === null ? "Operator" : formatId("mas", masterId);
+  return masterId === null ? "Operator" : formatAccount({ masterId, subaccountId });
 }
 
 function logInSection(session: Session, sessions: readonly SessionRow[]): Html {

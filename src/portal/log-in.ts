@@ -6,7 +6,7 @@ import { CLEAR_COOKIE, setCookie } from "../people/cookie.ts";
 import { type LogInAnswer, logIn } from "../people/log-in.ts";
 import { ABSOLUTE_MS, endSession, findSession, type Session } from "../people/sessions.ts";
 import { Fault } from "../platform/errors.ts";
-import { formatId, parseId } from "../platform/ids.ts";
+import { formatAccount, formatId, parseId } from "../platform/ids.ts";
 import type { PortalDeps } from "./deps.ts";
 import { errorOf } from "./faults.ts";
 import { hostBrand } from "./host-brand.ts";
@@ -127,13 +127,12 @@ ${hidden("email", email)}${hidden("proof", proof)}${next === undefined ? "" : hi
 /** Who is logged in, as what, and what has to be done first. */
 function showSession(session: Session) {
   const { masterId, subaccountId, memberId, person } = session;
-  const own = subaccountId === null ? masterId && formatId("mas", masterId) : formatId("sub", subaccountId);
   return {
     email: person?.email ?? null,
     name: person?.name ?? null,
     role: session.role,
     member_id: memberId && formatId("mem", memberId),
-    account: own,
+    account: masterId === null ? null : formatAccount({ masterId, subaccountId }),
     state: session.state,
     second_factor: person?.secondFactor ?? false,
     must: session.must,
