@@ -2,7 +2,17 @@
 import { parseArgs } from "node:util";
 import { readNumbers } from "./numbers.ts";
 
-export const subjectNames = ["processes", "subaccounts", "backlog", "ledger", "refusals", "fairness", "api"] as const;
+export const subjectNames = [
+  "processes",
+  "subaccounts",
+  "backlog",
+  "ledger",
+  "refusals",
+  "fairness",
+  "api",
+  "tables",
+  "logins",
+] as const;
 export type SubjectName = (typeof subjectNames)[number];
 
 export type GrowthOptions = Readonly<{
@@ -36,6 +46,8 @@ doubled or miscounted, or if something failed.
   refusals      how many a process gives per second, and what 50 sessions at their limit cost the others
   fairness      how long one message waits behind another tenant's flood of 200,000
   api           lists of 100,000 subaccounts: filtered, searched, sorted
+  tables        100,000 subaccounts downloaded as CSV, previewed and imported: time and memory
+  logins        what people who log in at the same time cost those who send
 
   --only a,b               these subjects; all unless told
   --quick                  small sizes, a minute or two in all: it shows that the bench works, not what Postmeter does

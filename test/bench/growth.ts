@@ -11,12 +11,14 @@ import { backlogGrowth } from "./growth-backlog.ts";
 import { fairnessGrowth } from "./growth-fairness.ts";
 import { type Found, renderFigures, type Subject } from "./growth-figures.ts";
 import { ledgerGrowth } from "./growth-ledger.ts";
+import { loginsGrowth } from "./growth-logins.ts";
 import { type GrowthOptions, growthHelp, readGrowthOptions, type SubjectName } from "./growth-options.ts";
 import { renderGrowthPage } from "./growth-page.ts";
 import { processesGrowth } from "./growth-processes.ts";
 import { refusalsGrowth } from "./growth-refusals.ts";
 import { createGround, type Ground } from "./growth-stage.ts";
 import { subaccountsGrowth } from "./growth-subaccounts.ts";
+import { tablesGrowth } from "./growth-tables.ts";
 import { startSink } from "./sink.ts";
 
 const subjects: Readonly<Record<SubjectName, (ground: Ground) => Promise<Found>>> = {
@@ -27,6 +29,8 @@ const subjects: Readonly<Record<SubjectName, (ground: Ground) => Promise<Found>>
   refusals: refusalsGrowth,
   fairness: fairnessGrowth,
   api: apiGrowth,
+  tables: tablesGrowth,
+  logins: loginsGrowth,
 };
 
 /** The exit code of `npm run bench -- growth ...`. */
