@@ -14,7 +14,7 @@ export type Page = Readonly<{
   /** What was wrong, told first; `field` leads to the input. */
   error?: Readonly<{ detail: string; field?: string | undefined }> | undefined;
   content: Html;
-  status?: 200 | 401 | 403 | 404 | 409 | 410 | 422 | 429 | 503;
+  status?: 200 | 401 | 403 | 404 | 405 | 409 | 410 | 422 | 429 | 503;
 }>;
 
 /** Only our own style; forms go to this host; nothing may frame it. */
