@@ -17,6 +17,9 @@ export type Page = Readonly<{
   status?: 200 | 401 | 403 | 404 | 405 | 409 | 410 | 422 | 429 | 503;
 }>;
 
+/** What is wrong with what was sent, and the status that says so. */
+export type Wrong = Pick<Page, "error" | "status">;
+
 /** Only our own style; forms go to this host; nothing may frame it. */
 function policyOf(brand: Brand, nonce: string): string {
   const images = brand.logoUrl === null ? "'self' data:" : `'self' data: ${new URL(brand.logoUrl).origin}`;
@@ -75,25 +78,36 @@ export type Field = Readonly<{
   hint?: string;
   value?: string | undefined;
   autocomplete: string;
-  /** It is the one that was wrong. */
-  wrong?: boolean;
   optional?: boolean;
   numeric?: boolean;
+  /** Of a form that has not come back. */
   focus?: boolean;
 }>;
 
-export function field(input: Field): Html {
-  const { name, label, type = "text", hint, value = "", autocomplete, wrong, optional, numeric, focus } = input;
-  const described = hint === undefined ? "" : html` aria-describedby="${name}-hint"`;
+/** Fields of a form: in one that has come back, the field that was wrong says so and why, and has the focus. */
+export function fieldsOf({ error }: Wrong = {}): (input: Field) => Html {
+  return (input) => {
+    if (error?.field === undefined) return field(input);
+    return error.field === input.name
+      ? field({ ...input, focus: true }, error.detail)
+      : field({ ...input, focus: false });
+  };
+}
+
+function field(input: Field, wrong?: string): Html {
+  const { name, label, type = "text", hint, value = "", autocomplete, optional, numeric, focus } = input;
+  const notes = [hint === undefined ? "" : `${name}-hint`, wrong === undefined ? "" : `${name}-error`];
+  const described = notes.filter((id) => id !== "").join(" ");
   return html`<p class="field"><label for="${name}">${label}</label>
 ${hint === undefined ? "" : html`<span class="hint" id="${name}-hint">${hint}</span>`}
-<input id="${name}" name="${name}" type="${type}" value="${value}" autocomplete="${autocomplete}"${described}${optional ? "" : raw(" required")}${wrong ? raw(' aria-invalid="true"') : ""}${numeric ? raw(' inputmode="numeric"') : ""}${focus ? raw(" autofocus") : ""}></p>`;
+${wrong === undefined ? "" : html`<span class="wrong" id="${name}-error">${wrong}</span>`}
+<input id="${name}" name="${name}" type="${type}" value="${value}" autocomplete="${autocomplete}"${described === "" ? "" : html` aria-describedby="${described}"`}${optional ? "" : raw(" required")}${wrong === undefined ? "" : raw(' aria-invalid="true"')}${numeric ? raw(' inputmode="numeric"') : ""}${focus ? raw(" autofocus") : ""}></p>`;
 }
 
 /** For a password that is chosen here. */
-export function newPassword(label: string, more: Pick<Field, "focus" | "wrong"> = {}): Html {
+export function newPassword(label: string): Field {
   const hint = "At least 12 characters: some words in a row are easy to keep in mind.";
-  return field({ name: "password", label, type: "password", autocomplete: "new-password", hint, ...more });
+  return { name: "password", label, type: "password", autocomplete: "new-password", hint };
 }
 
 export const hidden = (name: string, value: string): Html =>
