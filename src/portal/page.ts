@@ -3,6 +3,7 @@ import { html, raw } from "hono/html";
 import type { HtmlEscapedString } from "hono/utils/html";
 import { type Brand, inkOn } from "../branding/brand.ts";
 import type { Session } from "../people/sessions.ts";
+import { formatAccount } from "../platform/ids.ts";
 import type { Visit } from "./visit.ts";
 
 export type Html = HtmlEscapedString | Promise<HtmlEscapedString>;
@@ -57,12 +58,13 @@ ${content}
   });
 }
 
-/** Those who act for somebody see it on every page, and for whom the log holds it. */
-function actingBar({ acting, csrf, expiresAt }: Session): Html {
-  if (acting === null) return html``;
-  const what = acting.read_only ? "You look at" : "You act for";
-  return html`<form class="acting" method="post" action="/logout" role="status">
-<span>${what} somebody else's account until ${expiresAt.toISOString().slice(11, 16)} UTC: ${acting.reason}</span>
+/** Those who act for somebody see on every page for whom, why, how far their rights go, and until when. */
+function actingBar({ acting, masterId, subaccountId, accountName, csrf, expiresAt }: Session): Html {
+  if (acting === null || masterId === null) return html``;
+  const rights = acting.read_only ? "you may look, and change nothing" : "with all rights";
+  return html`<form class="acting" method="post" action="/logout" aria-label="Acting for another account">
+<p>You act for <strong>${accountName}</strong> (${formatAccount({ masterId, subaccountId })}), ${rights}, until
+<time datetime="${expiresAt.toISOString()}">${shownTime(expiresAt)}</time>.<br>Reason: ${acting.reason}</p>
 <input type="hidden" name="csrf" value="${csrf}"><button>Leave</button></form>`;
 }
 
@@ -112,6 +114,9 @@ export function newPassword(label: string): Field {
 
 export const hidden = (name: string, value: string): Html =>
   html`<input type="hidden" name="${name}" value="${value}">`;
+
+/** Of an instant today. */
+export const shownTime = (at: Date): string => `${at.toISOString().slice(11, 16)} UTC`;
 
 /** Instants on pages are UTC: whoever reads them compares them with the API. */
 export const shownInstant = (at: Date): string => `${at.toISOString().slice(0, 16).replace("T", " ")} UTC`;

@@ -178,8 +178,13 @@ describe("a master helps", () => {
     await browser.get(path);
     const inside = await browser.submit(page, {});
     expect(inside.url).toBe("/account");
-    expect(inside.text).toContain("You look at somebody else's account");
-    expect(inside.text).toContain("Ticket 4711");
+    const bar = /<form class="acting".*?<\/form>/s.exec(inside.html)?.[0] ?? "";
+    expect(bar).toContain(`You act for <strong>Corner Shop</strong> (${shop.id}), you may look, and change nothing`);
+    expect(bar).toContain("Reason: Ticket 4711");
+    const ends = /<time datetime="([^"]+)">(\d\d:\d\d UTC)<\/time>/.exec(bar) ?? [];
+    const { rows } = await pool.query("select expires_at from session where acting ->> 'reason' = 'Ticket 4711'");
+    expect(ends.slice(1)).toEqual([rows[0].expires_at.toISOString(), `${ends[1]?.slice(11, 16)} UTC`]);
+    expect((await browser.get("/renew")).html).toContain(bar); // on every page
     expect((await browser.submit(page, {})).status).toBe(410);
     const account = await browser.api("GET", "/v1/account");
     expect(account.body.id).toBe(shop.id);
@@ -205,7 +210,8 @@ describe("a master helps", () => {
     const { master, shop, of } = await shopWithOwner();
     const { body } = await of("log_in_as", { body: { reason: "to set the language" } });
     const browser = openBrowser(door);
-    await browser.submit(await browser.get(new URL(body.url).pathname), {});
+    const inside = await browser.submit(await browser.get(new URL(body.url).pathname), {});
+    expect(inside.text).toContain(`You act for Corner Shop (${shop.id}), with all rights, until`);
     const { csrf_token: token } = (await browser.api("GET", "/session")).body;
     const ask = { body: { language: "de" }, headers: { "X-CSRF-Token": token } };
     expect((await browser.api("PATCH", "/v1/account", ask)).body.language).toBe("de");
