@@ -10,6 +10,7 @@ import { performance } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 import { sql } from "kysely";
 import { requireStanding } from "../accounts/standing.ts";
+import type { Clock } from "../platform/clock.ts";
 import type { Db } from "../platform/database.ts";
 import { Fault } from "../platform/errors.ts";
 import type { BulkRunId, SubaccountId } from "../platform/ids.ts";
@@ -19,7 +20,7 @@ import { type Done, doItem, type ItemDeps } from "./do-item.ts";
 import { type Item, itemOf } from "./items.ts";
 import { errorsOf } from "./plan-row.ts";
 import { type Run, runOf } from "./runs.ts";
-import { addRunJob } from "./start.ts";
+import { addRunJob, noteStopped } from "./start.ts";
 
 export type RunDeps = ItemDeps &
   Readonly<{
@@ -46,9 +47,10 @@ export async function runSlice(
   const until = performance.now() + ms;
   for (;;) {
     const step = await nextItem(db, id, deps);
-    if (step.kind !== "done") return step.kind;
-    const { subaccountId, outcome } = step;
-    if (subaccountId !== null && outcome === "changed") await publishSafely(subaccountId, deps);
+    if (step.kind === "ended" || step.kind === "busy") return step.kind;
+    if (step.kind === "done" && step.subaccountId !== null && step.outcome === "changed") {
+      await publishSafely(step.subaccountId, deps);
+    }
     if (performance.now() >= until) return "more";
   }
 }
@@ -62,15 +64,21 @@ export async function finishRun(db: Db, id: BulkRunId, deps: RunDeps): Promise<v
   }
 }
 
-type Step = Readonly<{ kind: "ended" | "busy" }> | (Readonly<{ kind: "done" }> & Done);
+type Step = Readonly<{ kind: "ended" | "busy" | "passed" }> | (Readonly<{ kind: "done" }> & Done);
 
+/** What failed is rolled back and noted apart. Whoever has done the item meanwhile has the say of it. */
 async function nextItem(db: Db, id: BulkRunId, deps: RunDeps): Promise<Step> {
+  let tried: number | undefined;
+  const doing: Deed = (trx, run, item) => {
+    tried = item.n;
+    return doItem(trx, run, item, deps);
+  };
   try {
-    return await attempt(db, id, deps, doItem);
+    return await attempt(db, id, deps, doing);
   } catch (error) {
-    if (!(error instanceof Fault) && isOutage(error)) throw error;
+    if (tried === undefined || (!(error instanceof Fault) && isOutage(error))) throw error;
     const failed = failureOf(error, id, deps);
-    return await attempt(db, id, deps, async (_, __, { subaccountId }) => ({ ...failed, subaccountId }));
+    return await attempt(db, id, deps, async (_, __, { subaccountId }) => ({ ...failed, subaccountId }), tried);
   }
 }
 
@@ -83,9 +91,10 @@ function failureOf(error: unknown, id: BulkRunId, { log }: RunDeps) {
   return { outcome: "failed" as const, errors: [{ column: null, detail: "It failed on our side." }] };
 }
 
-type Deed = (trx: Db, run: Run, item: Item, deps: RunDeps) => Promise<Done>;
+type Deed = (trx: Db, run: Run, item: Item) => Promise<Done>;
 
-function attempt(db: Db, id: BulkRunId, deps: RunDeps, deed: Deed): Promise<Step> {
+/** `passed`: another has done item `only`. */
+function attempt(db: Db, id: BulkRunId, deps: RunDeps, deed: Deed, only?: number): Promise<Step> {
   const { clock } = deps;
   return db.transaction().execute(async (trx): Promise<Step> => {
     const run = await lockRun(trx, id);
@@ -96,20 +105,23 @@ function attempt(db: Db, id: BulkRunId, deps: RunDeps, deed: Deed): Promise<Step
       throw error;
     });
     if (lost !== undefined || run.done >= run.total) {
-      const ended = { state: lost === undefined ? "done" : "stopped", detail: lost ?? null } as const;
-      const at = { touched_at: clock.now(), finished_at: clock.now() };
-      await trx
-        .updateTable("bulk_run")
-        .set({ ...ended, ...at })
-        .where("id", "=", id)
-        .execute();
+      await end(trx, run, lost ?? null, clock);
       return { kind: "ended" };
     }
+    if (only !== undefined && run.done + 1 !== only) return { kind: "passed" };
     const item = await readItem(trx, id, run.done + 1);
-    const done = await deed(trx, run, item, deps);
+    const done = await deed(trx, run, item);
     await writeDone(trx, id, item, done);
     return { kind: "done", ...done };
   });
+}
+
+/** `lost`: why who asked for it may not have it done any more; null: all is done. */
+async function end(trx: Db, run: Run, lost: string | null, clock: Clock): Promise<void> {
+  const state = lost === null ? "done" : "stopped";
+  const ended = { state, detail: lost, touched_at: clock.now(), finished_at: clock.now() } as const;
+  await trx.updateTable("bulk_run").set(ended).where("id", "=", run.id).execute();
+  if (lost !== null) await noteStopped(trx, { kind: "system" }, run, lost, clock);
 }
 
 /** Undefined: another has it in hand, or there is none. */

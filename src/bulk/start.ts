@@ -79,9 +79,21 @@ export async function stopRun(db: Db, principal: Principal, kind: RunKind, id: B
       .returningAll()
       .executeTakeFirst();
     if (row === undefined) return run;
-    const what = { action: kind === "import" ? "import.stopped" : "bulk_change.stopped", target: showRunId(run) };
-    const states = { before: { state: run.state }, after: { state: "stopped" } };
-    await record(trx, { principal, ...what, ...states, masterId: run.masterId, subaccountId: null }, clock);
+    await noteStopped(trx, principal, run, ended.detail, clock);
     return runOf(row);
   });
+}
+
+/** @param by who stopped it; the program, when who asked for it may not have it done any more */
+export async function noteStopped(
+  trx: Db,
+  by: Principal | Readonly<{ kind: "system" }>,
+  run: Run,
+  detail: string,
+  clock: Clock,
+): Promise<void> {
+  const action = run.kind === "import" ? "import.stopped" : "bulk_change.stopped";
+  const states = { before: { state: run.state }, after: { state: "stopped", done: run.done, detail } };
+  const of = { target: showRunId(run), masterId: run.masterId, subaccountId: null };
+  await record(trx, { principal: by, action, ...states, ...of }, clock);
 }

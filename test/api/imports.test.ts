@@ -202,6 +202,33 @@ describe("a run", () => {
     expect(await listed("q=Crash&limit=100")).toHaveLength(12);
   });
 
+  test("what fails is noted at the row that was tried, also when another worker was faster", async () => {
+    await newSubaccount(door, master, { name: "Taken", slug: "taken-slug" });
+    const { body } = await upload(
+      csv("external_id,name,monthly_limit,slug", "w-1,Slow,1,taken-slug", "w-2,Fast,1,", "w-3,Last,1,"),
+    );
+    let transactions = 0;
+    // Before the failure of the first row is written down, another worker does that row, as far as it goes.
+    const slow = new Proxy(database.db, {
+      get(db, name) {
+        if (name !== "transaction") return Reflect.get(db, name);
+        transactions += 1;
+        if (transactions !== 2) return () => db.transaction();
+        return () => ({
+          async execute<T>(work: Parameters<ReturnType<typeof db.transaction>["execute"]>[0]) {
+            await runSlice(db, idOf(body.id), runDeps, 0);
+            return (await db.transaction().execute(work)) as T;
+          },
+        });
+      },
+    });
+    await runSlice(slow, idOf(body.id), runDeps);
+    await finish(body.id);
+    expect(transactions).toBeGreaterThan(2);
+    expect(await show(body.id)).toMatchObject({ state: "done", done: 3, created: 2, failed: 1 });
+    expect((await listed("q=Fast")).map(({ name }: { name: string }) => name)).toEqual(["Fast"]);
+  });
+
   test("a mistake of ours fails its row alone, and its words stay with us", async () => {
     const { body } = await upload(csv("external_id,name,monthly_limit", "b-1,Bug,1", "b-2,Bug,1"));
     let calls = 0;
@@ -231,6 +258,12 @@ describe("a run", () => {
     await call("POST", `/v1/masters/${master.masterId}/resume`, { key: OPERATOR_KEY });
     expect(await show(second.body.id)).toMatchObject({ state: "stopped", detail: expect.stringMatching(/suspended/) });
     expect(await listed("external_id=k-1")).toEqual([]);
+    const { body: log } = await call("GET", `/v1/audit?target=${body.id}`, { key });
+    expect(log.data[0]).toMatchObject({
+      action: "import.stopped",
+      actor: { kind: "system" },
+      after: { state: "stopped", detail: expect.stringMatching(/revoked/) },
+    });
   });
 
   test("that is stopped leaves the rest undone", async () => {
