@@ -12,25 +12,22 @@ import { Fault, invalid, notFound } from "../platform/errors.ts";
 import { formatId, type MasterId, newId, type SubaccountId, type TemplateId } from "../platform/ids.ts";
 import type { Schema } from "../platform/schema.ts";
 import { inTransaction } from "../platform/transaction.ts";
+import type { Subaccount } from "./account.ts";
 import { checkFields, type Fields, line, membersOf } from "./fields.ts";
 import { findMaster, findSubaccount } from "./find.ts";
 import { requireMasterChange } from "./permit.ts";
 import { type Principal, reachOf } from "./principal.ts";
+import { mergeRateLimits } from "./rate-limits.ts";
 import { type SubaccountDetails, subaccountFields } from "./subaccount-fields.ts";
 import { requireVersion } from "./version.ts";
 
 const { monthlyLimit, plan, features, alertThresholds, language, timeZone, region, billingProfile } = subaccountFields;
+const { rateLimits, reserve, dailyCapRamp, enforce2fa } = subaccountFields;
 
 /** The members that a template may hold. */
 export const templateFields = {
-  monthlyLimit,
-  plan,
-  features,
-  alertThresholds,
-  language,
-  timeZone,
-  region,
-  billingProfile,
+  ...{ monthlyLimit, plan, features, rateLimits, reserve, dailyCapRamp },
+  ...{ alertThresholds, language, timeZone, region, billingProfile, enforce2fa },
 } satisfies Partial<Record<keyof SubaccountDetails, Fields[string]>>;
 
 export type TemplateSettings = Pick<SubaccountDetails, keyof typeof templateFields>;
@@ -67,7 +64,7 @@ export async function createTemplate(
   return inTransaction(db, async (trx) => {
     const source = input.fromSubaccount && (await findSubaccount(trx, principal, input.fromSubaccount, clock));
     const master = await findMaster(trx, principal, source?.masterId ?? input.masterId, clock, "keep");
-    const copied = source === undefined ? {} : membersOf(templateFields, source);
+    const copied = source === undefined ? {} : settingsLike(source);
     const settings = { ...copied, ...asMembers(input.settings ?? {}) };
     const now = clock.now();
     const row = await trx
@@ -167,6 +164,12 @@ export async function settingsOf(db: Db, masterId: MasterId, id: TemplateId): Pr
   return Object.fromEntries(named.map(([name, { column }]) => [name, row.settings[column]]));
 }
 
+/** One without a ramp says nothing of ramps: its master's default is for new accounts. */
+function settingsLike(source: Subaccount): Record<string, unknown> {
+  const { daily_cap_ramp: caps, ...members } = membersOf(templateFields, source);
+  return caps === null ? members : { ...members, daily_cap_ramp: caps };
+}
+
 function select(db: Db, principal: Principal) {
   const { masterId, subaccountId } = reachOf(principal);
   if (subaccountId !== null) throw notFound("template");
@@ -203,10 +206,10 @@ function taken(): Fault {
 }
 
 function asMembers(settings: TemplateSettings): Record<string, unknown> {
-  const given = Object.entries(templateFields).filter(
-    ([name]) => settings[name as keyof TemplateSettings] !== undefined,
-  );
-  return Object.fromEntries(given.map(([name, { column }]) => [column, settings[name as keyof TemplateSettings]]));
+  const { rateLimits: spans } = settings;
+  const values = spans === undefined ? settings : { ...settings, rateLimits: mergeRateLimits(null, spans) };
+  const given = Object.entries(templateFields).filter(([name]) => values[name as keyof TemplateSettings] !== undefined);
+  return Object.fromEntries(given.map(([name, { column }]) => [column, values[name as keyof TemplateSettings]]));
 }
 
 function templateOf(row: Selectable<Schema["template"]>): Template {

@@ -17,11 +17,13 @@ import { versionFor } from "./etag.ts";
 import * as field from "./fields.ts";
 import { pagingOf } from "./paging.ts";
 import { featuresField } from "./plan-shape.ts";
+import { manyDetails } from "./subaccount-shape.ts";
 
 const tag = "Templates";
 const reading = { who: owners, scopes: ["read"] } as const;
 const changing = { who: owners, scopes: [] } as const;
 
+const { rate_limits, reserve, daily_cap_ramp, enforce_2fa } = manyDetails;
 const settings = z.strictObject({
   monthly_limit: field.units.nullable().optional(),
   plan: field.line(100).nullable().optional(),
@@ -31,6 +33,7 @@ const settings = z.strictObject({
   time_zone: field.timeZone.nullable().optional(),
   region: field.line(100).nullable().optional(),
   billing_profile: field.line(100).nullable().optional(),
+  ...{ rate_limits, reserve, daily_cap_ramp, enforce_2fa },
 });
 
 const name = field.line(100).openapi({ example: "Shops in Germany" });

@@ -198,6 +198,10 @@ test("a template gives settings, what is given wins, and it holds nothing of a p
     language: "de",
     timeZone: "Europe/Berlin",
     alertThresholds: [50, 100],
+    rateLimits: { minute: 20, hour: 300 },
+    reserve: 7,
+    dailyCapRamp: [10, 20],
+    enforce2fa: true,
     features: { archiving: true },
     ownerEmail: "owner@shop.example",
     notes: "secret",
@@ -215,18 +219,26 @@ test("a template gives settings, what is given wins, and it holds nothing of a p
     plan: null,
     features: { archiving: true },
     alert_thresholds: [50, 100],
+    rate_limits: { minute: 20, hour: 300 },
+    reserve: 7,
+    daily_cap_ramp: [10, 20],
+    enforce_2fa: true,
     language: "de",
     time_zone: "Europe/Berlin",
     region: "north",
     billing_profile: null,
   });
-  const input = { name: "From it", template: template.id, language: "fr" };
+  const input = { name: "From it", template: template.id, language: "fr", rateLimits: { hour: 100 } };
   const made = await createSubaccount(db, acme.principal, input, make.keyring, clock);
   expect(made.subaccount).toMatchObject({
     monthlyLimit: 77,
     language: "fr",
     region: "north",
     alertThresholds: [50, 100],
+    rateLimits: { hour: 100 },
+    reserve: 7,
+    dailyCapRamp: [10, 20],
+    enforce2fa: true,
     features: { archiving: true },
     ownerEmail: null,
     notes: null,
@@ -236,4 +248,19 @@ test("a template gives settings, what is given wins, and it holds nothing of a p
     details: [{ pointer: "/template" }],
   });
   await deleteTemplate(db, acme.principal, template.id, clock);
+});
+
+test("what a template says of short limits holds at the door, and one without a ramp leaves it to the master", async () => {
+  const starting = await make.master({ newSubaccountDailyCap: { ramp: [30], from_limit: 0 } });
+  const settings = { monthlyLimit: 50, rateLimits: { minute: 5, hour: null } };
+  const template = await createTemplate(db, starting.principal, { name: "Slow", settings }, clock);
+  expect(template.settings).toEqual({ monthly_limit: 50, rate_limits: { minute: 5 } });
+  const slow = await make.subaccount(starting, { monthlyLimit: undefined, template: template.id } as never);
+  expect(slow.subaccount).toMatchObject({ rateLimits: { minute: 5 }, dailyCapRamp: [30], reserve: null });
+  const account = { masterId: starting.master.id, subaccountId: slow.subaccount.id };
+  expect(await acceptUnits(database, account, 6)).toMatchObject({ kind: "rate" });
+  expect(await acceptUnits(database, account, 5)).toMatchObject({ kind: "accepted" });
+  const free = await make.subaccount(starting, { dailyCapRamp: null });
+  const like = { name: "Like it", fromSubaccount: free.subaccount.id };
+  expect((await createTemplate(db, starting.principal, like, clock)).settings).not.toHaveProperty("daily_cap_ramp");
 });
