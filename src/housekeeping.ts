@@ -14,6 +14,7 @@ import type { House } from "./house.ts";
 import { forgetLetters, settleLetters } from "./letters/outcomes.ts";
 import { eraseJob, reviveErasures } from "./lifecycle/erase.ts";
 import { tellExpiring } from "./lifecycle/expiring.ts";
+import { tellExpiringMasters } from "./lifecycle/masters-expiring.ts";
 import { closeDue } from "./metering/close.ts";
 import { forgetRefusals } from "./metering/forget-refusals.ts";
 import { sumDays } from "./metering/sum-days.ts";
@@ -65,7 +66,7 @@ export function startHousekeeping(house: House, publicUrl: string): Promise<Asyn
     sync_usage: (payload) => syncUsage(db, payload),
     reconcile: async () => void (await reconcile({ database, gate, metrics, log })),
     statements: async () => void (await closeDue(db, { clock, log })),
-    expiring: async () => void (await tellExpiring(db, letters)),
+    expiring: () => each([() => tellExpiring(db, letters), () => tellExpiringMasters(db, letters)]),
     next_plans: async () => void (await takeNextPlans(db, clock)),
     partitions: async () => void (await ensurePartitions(db)),
     async sum_days() {

@@ -110,6 +110,7 @@ describe("tables", () => {
     plan_version: ["accounts"],
     template: ["accounts"],
     expiry_notice: ["lifecycle"],
+    master_expiry_notice: ["lifecycle"],
     transfer: ["lifecycle"],
     erasure: ["lifecycle"],
     lockout: ["accounts"],

@@ -1,5 +1,6 @@
 /** Where an account's periods start: its master's anchor day and time zone, with a change that is still to come. */
-import type { Calendar } from "../metering/period.ts";
+import { sql } from "kysely";
+import { type Calendar, rulingAnchor } from "../metering/period.ts";
 
 export type CalendarColumns = Readonly<{
   anchor_day: number;
@@ -19,3 +20,9 @@ export function calendarOf(row: CalendarColumns): Calendar {
   };
   return { ...now, next };
 }
+
+/** The zone that rules at that instant: what is told then is told in it. */
+export const zoneAt = (calendar: Calendar, at: Date): string => rulingAnchor(calendar, { start: at }).timeZone;
+
+/** The same now, of a `master m`. */
+export const zoneOfMaster = sql<string>`(case when m.calendar_changes_at <= pm_now() then m.next_time_zone else m.time_zone end)`;

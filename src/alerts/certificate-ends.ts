@@ -3,6 +3,7 @@
  *
  * Invariant: the letters are in the spool exactly when the notice is marked as told (branding/certificate-end).
  */
+import { zoneOfMaster } from "../accounts/calendar.ts";
 import { type Ending, tellEndings } from "../branding/certificate-end.ts";
 import { contactsOf } from "../letters/contacts.ts";
 import { type InLanguages, inLanguage, type Reader, writeInstant } from "../letters/language.ts";
@@ -17,11 +18,11 @@ export function tellCertificateEnds(db: Db, deps: LetterDeps & Readonly<{ log: L
   return tellEndings({ db, clock: deps.clock, log: deps.log }, async (trx, ending) => {
     const { masterId } = ending;
     const row = await trx
-      .selectFrom("master")
-      .select(["notification_emails", "language", "time_zone"])
+      .selectFrom("master as m")
+      .select(["notification_emails", "language", zoneOfMaster.as("timeZone")])
       .where("id", "=", masterId)
       .executeTakeFirstOrThrow();
-    const { notification_emails: notificationEmails, language, time_zone: timeZone } = row;
+    const { notification_emails: notificationEmails, language, timeZone } = row;
     for (const { to, reader } of contactsOf("security", { notificationEmails, language, timeZone }, null)) {
       const write = (who: Reader, origin: string) => endingLetter(ending, who, origin);
       await sendLetter(trx, { of: { masterId, subaccountId: null }, to, reader, write }, deps);

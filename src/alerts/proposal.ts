@@ -10,12 +10,12 @@ export type Situation = Readonly<{
   most: number | null;
 }>;
 
-const LEAST_RAISE = 1.2;
+const LEAST_RAISE_PERCENT = 120;
 
 /** Always above the limit, but where `most` leaves no room: then null. */
 export function proposeLimit({ limit, topUp, used, expected, most }: Situation): number | null {
   const needed = Math.max(expected ?? 0, used) - topUp;
-  const round = roundUp(needed > limit ? needed : limit * LEAST_RAISE);
+  const round = roundUp(needed > limit ? needed : (limit * LEAST_RAISE_PERCENT) / 100);
   const proposed = Math.max(round, limit + 1);
   if (most === null || proposed <= most) return proposed;
   return most > limit ? most : null;

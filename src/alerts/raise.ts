@@ -138,7 +138,7 @@ async function readTerms(db: Db, link: Link, clock: Clock): Promise<Terms> {
   const { raiseLinkMaxPercent, state } = await findMaster(db, principal, masterId, clock);
   if (state !== "active") throw new Fault("conflict", "The account may change nothing at present.");
   const first = await firstRaised(db, subaccount, clock);
-  const bound = Math.floor((first ?? limit) * (1 + raiseLinkMaxPercent / 100));
+  const bound = Math.floor(((first ?? limit) * (100 + raiseLinkMaxPercent)) / 100);
   return { principal, subaccount, limit, bound };
 }
 

@@ -1,5 +1,6 @@
 /** Alerts with the account that each is of and the rule that it falls under, as those need them who tell of it. */
 import { type Selectable, sql } from "kysely";
+import { zoneOfMaster } from "../accounts/calendar.ts";
 import type { Db } from "../platform/database.ts";
 import type { AlertId } from "../platform/ids.ts";
 import type { ContactPolicy, NotificationEmail, Schema } from "../platform/schema.ts";
@@ -38,7 +39,7 @@ type Row = AlertAccount & Omit<RuleTerms, "enabled"> & { id: AlertId; enabled: b
 export async function withContext(trx: Db, alerts: readonly Alert[]): Promise<AlertContext[]> {
   const { rows } = await sql<Row>`
     select a.id, coalesce(s.name, m.name) as name, s.slug, u.top_up as "topUp", u.cap, m.overage, u.period_end as "periodEnd",
-           m.notification_emails as "masterEmails", m.language as "masterLanguage", m.time_zone as "masterZone",
+           m.notification_emails as "masterEmails", m.language as "masterLanguage", ${zoneOfMaster} as "masterZone",
            m.contact_policy as policy,
            m.alert_delivery as "masterDelivery", m.alert_urgent_immediately as "urgentImmediately",
            s.notification_emails as "subaccountEmails", s.owner_email as "ownerEmail", s.language, s.time_zone as "timeZone",

@@ -1,6 +1,6 @@
 /** Erasing and purging closed subaccounts. */
 import { z } from "@hono/zod-openapi";
-import { contentKinds } from "../lifecycle/contents.ts";
+import { COUNTED_TO, contentKinds } from "../lifecycle/contents.ts";
 import { type Erasure, findErasure } from "../lifecycle/erasure.ts";
 import { eraseSubaccount, purgeSubaccount } from "../lifecycle/start-erasure.ts";
 import type { Deps } from "./deps.ts";
@@ -15,7 +15,10 @@ const erasureShape = z
     subaccount_id: shownId("sub"),
     purge: z.boolean(),
     state: z.enum(["running", "done"]),
-    total: z.int().nullable().openapi({ description: "Rows to be erased; null: not counted yet.", example: 12_000 }),
+    total: z.int().nullable().openapi({
+      description: "Rows to be erased, as far as they were counted; it grows with what is done. Null: not counted yet.",
+      example: 12_000,
+    }),
     done: z.int().openapi({ example: 3500 }),
     created_at: instant,
     finished_at: instant.nullable(),
@@ -26,7 +29,10 @@ const purgeShape = z
   .strictObject({
     contents: z
       .strictObject(Object.fromEntries(contentKinds.map((kind) => [kind, z.int()])))
-      .openapi({ description: "What goes, in rows." }),
+      .nullable()
+      .openapi({
+        description: `With dry_run: what would go, in rows, of each kind counted to ${COUNTED_TO}. Else null: the erasure counts.`,
+      }),
     erasure: erasureShape.nullable().openapi({ description: "Null: with dry_run nothing goes." }),
   })
   .openapi("Purge");
@@ -84,7 +90,7 @@ function purge({ clock, config: { retentionClosedMs: retentionMs } }: Deps): End
       const { contents, erasure } = await purgeSubaccount(db, principal, params.id, told, clock);
       if (erasure === null) return { status: 200, body: { contents: { ...contents }, erasure } };
       const changed = [{ kind: "subaccount", id: erasure.subaccountId }] as const;
-      return { body: { contents: { ...contents }, erasure: showErasure(erasure) }, changed };
+      return { body: { contents, erasure: showErasure(erasure) }, changed };
     },
   );
 }

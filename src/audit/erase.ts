@@ -1,7 +1,7 @@
 /** Takes texts out of the audit log of an erased account: who did what and when, and its figures stay. */
 import { sql } from "kysely";
 import type { Db } from "../platform/database.ts";
-import type { AuditId, SubaccountId } from "../platform/ids.ts";
+import type { AuditId, MasterId, SubaccountId } from "../platform/ids.ts";
 
 /** Entries after that id; at most `limit`. Returns their ids, ascending. */
 export async function eraseEntries(
@@ -18,4 +18,17 @@ export async function eraseEntries(
     )
     select id from page order by id`.execute(trx);
   return rows.map(({ id }) => id);
+}
+
+/** Entries of a master about these targets that name no account: those that the account was not to see. */
+export async function eraseEntriesAbout(
+  trx: Db,
+  masterId: MasterId,
+  targets: readonly string[],
+  since: Date,
+): Promise<void> {
+  await sql`update audit_entry set before = figures_of(before), after = figures_of(after)
+    where master_id = ${masterId} and id >= uuid_at(${since}) and subaccount_id is null and target = any(${[...targets]}::text[])`.execute(
+    trx,
+  );
 }

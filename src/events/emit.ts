@@ -28,6 +28,7 @@ export const eventTypes = [
   "subaccount.moved",
   "subaccount.erased",
   "master.state_changed",
+  "master.expiring",
   "review.opened",
   "review.answered",
   "review.closed",

@@ -26,6 +26,7 @@ import { Fault, invalid, notFound } from "../platform/errors.ts";
 import { formatId, type SubaccountId, type TransferId } from "../platform/ids.ts";
 import type { Keyring } from "../platform/secrets.ts";
 import { inTransaction } from "../platform/transaction.ts";
+import { requireLeave } from "./leave.ts";
 import { noteTransfer } from "./offer-transfer.ts";
 import { selectTransfers, type Transfer, transferOf } from "./transfer.ts";
 
@@ -145,6 +146,7 @@ async function move(
   to: Arrival,
   clock: Clock,
 ): Promise<SubaccountId> {
+  await requireLeave(trx, principal, before);
   const id = await moveAccount(trx, before, to, clock);
   await forgetBrand(trx, principal, { masterId: before.masterId, subaccountId: before.id }, clock);
   await moveDomains(trx, before.id, { masterId: to.master.id, subaccountId: id });

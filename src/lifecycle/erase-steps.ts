@@ -15,6 +15,7 @@ import { forgetDomains } from "../domains/forget.ts";
 import { eraseBounces, eraseEvents } from "../events/erase.ts";
 import { eraseLetters } from "../letters/erase.ts";
 import { eraseRefusals } from "../metering/erase-refusals.ts";
+import { idAt } from "../metering/ledger.ts";
 import { addressesOfMembers, eraseMembers } from "../people/erase.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Db } from "../platform/database.ts";
@@ -23,6 +24,9 @@ import { eraseNotes } from "../quota/erase-notes.ts";
 import { eraseReviews } from "../reviews/erase.ts";
 import { eraseMessages, forgetDoubts } from "../spool/erase.ts";
 import type { Erasure } from "./erasure.ts";
+
+/** Nodes differ by seconds at most. */
+const CLOCKS_APART_MS = 60_000;
 
 /** Before all ids. */
 export const FIRST = "00000000-0000-0000-0000-000000000000";
@@ -43,6 +47,22 @@ export const steps: readonly Step[] = [
   eraseRefusals,
   eraseEntries,
 ];
+
+/**
+ * What was written while the pages were done: on a closed account there is little. Under the lock on the account, so that the
+ * last of it is found.
+ */
+export async function eraseLatest(trx: Db, { subaccountId, createdAt }: Erasure, limit: number): Promise<void> {
+  const since = idAt(createdAt.getTime() - CLOCKS_APART_MS);
+  for (const step of [eraseEvents, eraseRefusals, eraseEntries]) {
+    let page: readonly string[];
+    let after: string = since;
+    do {
+      page = await step(trx, subaccountId, after, limit);
+      after = page.at(-1) ?? after;
+    } while (page.length === limit);
+  }
+}
 
 /** Where its people were written to, and nobody else of its master is. */
 export async function eraseCorrespondence(trx: Db, { masterId, subaccountId }: Erasure): Promise<"done" | "waits"> {

@@ -17,7 +17,7 @@ import type { Clock } from "../platform/clock.ts";
 import type { Db } from "../platform/database.ts";
 import { type ErasureId, formatId } from "../platform/ids.ts";
 import { countContents, rowsIn } from "./contents.ts";
-import { eraseBrand, eraseCorrespondence, eraseRest, FIRST, steps } from "./erase-steps.ts";
+import { eraseBrand, eraseCorrespondence, eraseLatest, eraseRest, FIRST, steps } from "./erase-steps.ts";
 import { addErasureJob, type Erasure, erasureMembers, erasureOf } from "./erasure.ts";
 
 /** Rows of a transaction: each message is up to a thousand recipients. */
@@ -101,6 +101,7 @@ async function finish(trx: Db, before: Erasure, clock: Clock): Promise<Came> {
   const { id, masterId, subaccountId, askedBy: principal, purge } = before;
   await findSubaccount(trx, house, subaccountId, clock, "change");
   if ((await eraseCorrespondence(trx, before)) === "waits") return "waits";
+  await eraseLatest(trx, before, PAGE);
   await eraseRest(trx, before, clock);
   const now = clock.now();
   const ended = { state: "done", total: before.done, touched_at: now, finished_at: now } as const;

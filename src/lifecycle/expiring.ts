@@ -7,6 +7,7 @@
  * On failure: nothing of that notice is stored; the next run tells it.
  */
 import { sql } from "kysely";
+import { zoneOfMaster } from "../accounts/calendar.ts";
 import { emit } from "../events/emit.ts";
 import { contactsOf } from "../letters/contacts.ts";
 import { type LetterDeps, sendLetter } from "../letters/send.ts";
@@ -14,32 +15,16 @@ import type { Db } from "../platform/database.ts";
 import type { MasterId, SubaccountId } from "../platform/ids.ts";
 import type { NotificationEmail } from "../platform/schema.ts";
 import { expiryLetter } from "./expiry-letter.ts";
-
-export const NOTICE_DAYS = [14, 7, 1] as const;
+import { NOTICE_DAYS, NOTICE_PAGE, tellDue } from "./notices.ts";
 
 type Due = Readonly<{ id: SubaccountId; expires_at: Date; days: number }>;
 
-const PAGE = 200;
-
 /** The job. Returns how many notices were told. @throws AggregateError when some could not be, after all others were */
-export async function tellExpiring(db: Db, deps: LetterDeps): Promise<number> {
-  const failures: unknown[] = [];
-  let told = 0;
-  let after: SubaccountId | null = null;
-  for (;;) {
-    const rows = await readDue(db, after);
-    for (const due of rows) {
-      try {
-        if (await tell(db, due, deps)) told += 1;
-      } catch (error) {
-        failures.push(error);
-      }
-    }
-    const last = rows.at(-1);
-    if (rows.length === PAGE && last !== undefined) after = last.id;
-    else if (failures.length === 0) return told;
-    else throw new AggregateError(failures, `${failures.length} notices of end dates could not be told`);
-  }
+export function tellExpiring(db: Db, deps: LetterDeps): Promise<number> {
+  return tellDue(
+    (after: SubaccountId | null) => readDue(db, after),
+    (due) => tell(db, due, deps),
+  );
 }
 
 /** The notice that is due of each account: the nearest to its date that has begun. Told ones are left out. */
@@ -53,7 +38,7 @@ async function readDue(db: Db, after: SubaccountId | null): Promise<Due[]> {
        and s.state not in ('closed', 'archived') and d.days is not null
        and (${after}::uuid is null or s.id > ${after})
        and not exists (select from expiry_notice n where n.subaccount_id = s.id and n.expires_at = s.expires_at and n.days <= d.days)
-     order by s.id limit ${sql.lit(PAGE)}`.execute(db);
+     order by s.id limit ${sql.lit(NOTICE_PAGE)}`.execute(db);
   return rows;
 }
 
@@ -93,7 +78,7 @@ async function tell(db: Db, due: Due, deps: LetterDeps): Promise<boolean> {
 async function keep(trx: Db, { id, expires_at }: Due): Promise<Account | undefined> {
   const { rows } = await sql<Account>`
     select s.master_id as "masterId", s.name, m.notification_emails as "masterEmails", m.language as "masterLanguage",
-           m.time_zone as "masterZone", s.notification_emails as "notificationEmails", s.owner_email as "ownerEmail", s.language,
+           ${zoneOfMaster} as "masterZone", s.notification_emails as "notificationEmails", s.owner_email as "ownerEmail", s.language,
            s.time_zone as "timeZone"
       from subaccount s join master m on m.id = s.master_id
      where s.id = ${id} and s.expires_at = ${expires_at} and s.state not in ('closed', 'archived') for share of s`.execute(

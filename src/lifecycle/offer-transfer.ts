@@ -5,7 +5,6 @@
  * after seven days; it is no proof of who brings it.
  */
 import { findMaster, findSubaccount } from "../accounts/find.ts";
-import { requireMovable } from "../accounts/move-account.ts";
 import { requireChange, requireOperator } from "../accounts/permit.ts";
 import type { Principal } from "../accounts/principal.ts";
 import { record } from "../audit/record.ts";
@@ -16,6 +15,7 @@ import { Fault, invalid, notFound } from "../platform/errors.ts";
 import { formatId, type MasterId, newId, type SubaccountId, type TransferId } from "../platform/ids.ts";
 import type { Keyring } from "../platform/secrets.ts";
 import { inTransaction } from "../platform/transaction.ts";
+import { requireLeave } from "./leave.ts";
 import { selectTransfers, type Transfer, transferMembers, transferOf } from "./transfer.ts";
 import { tellOffered } from "./transfer-letter.ts";
 
@@ -45,7 +45,7 @@ export async function offerTransfer(
   }
   return inTransaction(db, async (trx) => {
     const subaccount = await findSubaccount(trx, principal, subaccountId, clock, "change");
-    requireMovable(subaccount);
+    await requireLeave(trx, principal, subaccount);
     if (toMaster === subaccount.masterId) throw invalid("/to_master", "It is under this master.");
     // Who has a master's id may offer it something; nothing of that master is shown.
     if (toMaster !== undefined) await requireMaster(trx, toMaster, clock);
@@ -92,7 +92,7 @@ export async function requestRenewal(
   if (principal.kind !== "subaccount") requireOperator(principal);
   return inTransaction(db, async (trx) => {
     const subaccount = await findSubaccount(trx, principal, subaccountId, clock, "change");
-    requireMovable(subaccount);
+    await requireLeave(trx, principal, subaccount);
     if (subaccount.ownState !== "closed" && subaccount.ownState !== "archived") {
       throw new Fault("conflict", "Only a closed account is renewed as one of its own.");
     }

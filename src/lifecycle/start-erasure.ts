@@ -44,6 +44,9 @@ export type Purge = Readonly<{
   retentionMs: number;
 }>;
 
+/** What would go, or the erasure that has begun: its job counts. */
+export type Purged = Readonly<{ contents: Contents; erasure: null } | { contents: null; erasure: Erasure }>;
+
 /** For the operator. @throws as eraseSubaccount, and conflict for one that was closed too lately */
 export async function purgeSubaccount(
   db: Db,
@@ -51,15 +54,15 @@ export async function purgeSubaccount(
   ref: SubaccountRef,
   { dryRun, retentionMs }: Purge,
   clock: Clock,
-): Promise<Readonly<{ contents: Contents; erasure: Erasure | null }>> {
+): Promise<Purged> {
   requireOperator(principal);
   requireChange(principal);
   return inTransaction(db, async (trx) => {
     const subaccount = await findSubaccount(trx, principal, ref, clock, dryRun ? "read" : "change");
     await requireErasable(trx, principal, subaccount);
     requireOld(subaccount, retentionMs, clock.now());
-    const contents = await countContents(trx, subaccount.id);
-    return { contents, erasure: dryRun ? null : await begin(trx, principal, subaccount, true, clock) };
+    if (dryRun) return { contents: await countContents(trx, subaccount.id), erasure: null };
+    return { contents: null, erasure: await begin(trx, principal, subaccount, true, clock) };
   });
 }
 

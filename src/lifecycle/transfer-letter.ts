@@ -1,5 +1,6 @@
 /** An offer is told to the side that takes it, with the link on which it does. Who has the mail still has to log in there. */
 import type { Subaccount } from "../accounts/account.ts";
+import { zoneAt } from "../accounts/calendar.ts";
 import { findMaster } from "../accounts/find.ts";
 import type { Operator } from "../accounts/principal.ts";
 import { contactsOf } from "../letters/contacts.ts";
@@ -26,13 +27,10 @@ export async function tellOffered(
   if (masterId === null) return;
   const master = await findMaster(trx, house, masterId, deps.clock);
   const owner = { ...subaccount, notificationEmails: null };
+  const timeZone = zoneAt(master.calendar, deps.clock.now());
   const contacts = toOwner
-    ? contactsOf(
-        "billing",
-        { ...master, timeZone: master.calendar.timeZone, contactPolicy: { billing: "subaccount" } },
-        owner,
-      )
-    : contactsOf("billing", { ...master, timeZone: master.calendar.timeZone }, null);
+    ? contactsOf("billing", { ...master, timeZone, contactPolicy: { billing: "subaccount" } }, owner)
+    : contactsOf("billing", { ...master, timeZone }, null);
   const of = { masterId, subaccountId: toOwner ? subaccount.id : null };
   const kind = toOwner ? "alone" : transfer.kind === "move" ? "move" : "leave";
   const facts = {

@@ -1,5 +1,5 @@
 /**
- * Links that work once: invitations, resets, "log in as", raises, transfers.
+ * Links that work once: invitations, resets, "log in as", raises.
  *
  * Invariant: a token is 160 random bits, stored as a keyed hash, and good for its purpose alone. Of any number of uses at the
  * same time one wins: using it is one update that only an unused row passes, in the transaction of what it is used for.

@@ -1,5 +1,6 @@
 /** The job `locked_out`: those who look after an account hear that a log-in was locked after too many failures. */
 import { sql } from "kysely";
+import { zoneOfMaster } from "../accounts/calendar.ts";
 import { emit } from "../events/emit.ts";
 import { contactsOf } from "../letters/contacts.ts";
 import { type InLanguages, inLanguage, type Reader, writeInstant } from "../letters/language.ts";
@@ -30,7 +31,7 @@ export async function tellLockedOut(db: Db, payload: unknown, deps: LetterDeps):
   const locked = payload as LockedOut;
   await db.transaction().execute(async (trx) => {
     const { rows } = await sql<Account>`
-      select m.notification_emails as "masterEmails", m.language as "masterLanguage", m.time_zone as "masterZone",
+      select m.notification_emails as "masterEmails", m.language as "masterLanguage", ${zoneOfMaster} as "masterZone",
              coalesce(s.name, m.name) as account, s.notification_emails as "subaccountEmails"
         from master m left join subaccount s on s.id = ${locked.subaccount_id}::uuid where m.id = ${locked.master_id}`.execute(
       trx,

@@ -1,5 +1,6 @@
 /** People and their places in accounts, as log-in, pages and letters need them. */
 import { sql } from "kysely";
+import { zoneOfMaster } from "../accounts/calendar.ts";
 import type { Principal } from "../accounts/principal.ts";
 import { languageOf, type Reader } from "../letters/language.ts";
 import type { Clock } from "../platform/clock.ts";
@@ -42,7 +43,7 @@ export function selectPlaces(db: Db) {
     .select(sql<boolean>`p.password_hash is not null`.as("hasPassword"))
     .select([
       sql<string | null>`coalesce(p.language, s.language, m.language)`.as("language"),
-      sql<string | null>`coalesce(p.time_zone, s.time_zone, m.time_zone)`.as("timeZone"),
+      sql<string | null>`coalesce(p.time_zone, s.time_zone, ${zoneOfMaster})`.as("timeZone"),
     ]);
 }
 

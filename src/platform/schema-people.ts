@@ -51,7 +51,7 @@ export type MemberTable = {
   removed_at: Date | null;
 };
 
-export type LinkPurpose = "invite" | "reset" | "log_in_as" | "raise" | "transfer";
+export type LinkPurpose = "invite" | "reset" | "log_in_as" | "raise";
 
 export type LinkTable = {
   id: LinkId;

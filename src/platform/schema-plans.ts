@@ -41,6 +41,8 @@ export type TemplateTable = {
 
 export type ExpiryNoticeTable = { subaccount_id: SubaccountId; expires_at: Date; days: number; told_at: Date };
 
+export type MasterExpiryNoticeTable = { master_id: MasterId; expires_at: Date; days: number; told_at: Date };
+
 export type TransferTable = {
   id: TransferId;
   kind: "move" | "standalone" | "renewal";

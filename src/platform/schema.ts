@@ -34,7 +34,14 @@ import type {
 } from "./schema-metering.ts";
 import type { BulkItemTable, BulkRunTable, ReviewTable, SavedViewTable } from "./schema-overview.ts";
 import type { BrandTable, LinkTable, MemberTable, PersonTable, SessionTable } from "./schema-people.ts";
-import type { ExpiryNoticeTable, PlanTable, PlanVersionTable, TemplateTable, TransferTable } from "./schema-plans.ts";
+import type {
+  ExpiryNoticeTable,
+  MasterExpiryNoticeTable,
+  PlanTable,
+  PlanVersionTable,
+  TemplateTable,
+  TransferTable,
+} from "./schema-plans.ts";
 import type {
   BodyTable,
   CapturedTable,
@@ -104,6 +111,7 @@ export type Schema = {
   plan_version: PlanVersionTable;
   template: TemplateTable;
   expiry_notice: ExpiryNoticeTable;
+  master_expiry_notice: MasterExpiryNoticeTable;
   transfer: TransferTable;
   erasure: ErasureTable;
 };

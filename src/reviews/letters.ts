@@ -4,6 +4,7 @@
  * Invariant: each letter is in the spool exactly once: it is marked in the transaction that puts it there, under a lock on the review.
  * On failure: nothing is stored; the job is tried again.
  */
+import { zoneAt } from "../accounts/calendar.ts";
 import { findMaster, findSubaccount } from "../accounts/find.ts";
 import type { Operator } from "../accounts/principal.ts";
 import { contactsOf } from "../letters/contacts.ts";
@@ -42,7 +43,11 @@ export async function mailReview(db: Db, payload: unknown, deps: LetterDeps): Pr
 async function send(trx: Db, review: Review, about: Payload["about"], deps: LetterDeps): Promise<void> {
   const master = await findMaster(trx, house, review.masterId, deps.clock);
   const subaccount = await findSubaccount(trx, house, review.subaccountId, deps.clock);
-  const side = { ...master, contactPolicy: { review: review.told }, timeZone: master.calendar.timeZone };
+  const side = {
+    ...master,
+    contactPolicy: { review: review.told },
+    timeZone: zoneAt(master.calendar, deps.clock.now()),
+  };
   for (const { side: who, to, reader } of contactsOf("review", side, subaccount)) {
     const of = { masterId: master.id, subaccountId: who === "subaccount" ? subaccount.id : null };
     // Its name is what its master calls it: to itself it is its slug.

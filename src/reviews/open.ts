@@ -54,7 +54,7 @@ export async function openReview(db: Db, principal: Principal, wanted: NewReview
   });
 }
 
-export type Closing = Readonly<{ decision: Decision; note?: string | null | undefined; version?: number | undefined }>;
+export type Closing = Readonly<{ decision: Decision; note?: string | null | undefined }>;
 
 /** Repeating the same decision changes nothing. @throws Fault not-found, forbidden, invalid at /note, conflict when it was decided otherwise */
 export async function closeReview(

@@ -87,6 +87,12 @@ export async function releaseFor(trx: Db, subaccountId: SubaccountId, cause: str
   await sql`delete from hold where subaccount_id = ${subaccountId} and cause = ${cause}`.execute(trx);
 }
 
+/** For whatever cause. */
+export async function isHeld(db: Db, subaccountId: SubaccountId): Promise<boolean> {
+  const { rows } = await sql`select from hold where subaccount_id = ${subaccountId} limit 1`.execute(db);
+  return rows.length > 0;
+}
+
 async function changeHold(
   db: Db,
   principal: Principal,

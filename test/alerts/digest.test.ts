@@ -73,6 +73,23 @@ test("with a daily digest all that happened is one letter, at eight in the maste
   }
 });
 
+test("after a change of time zone has taken effect, eight o'clock and all instants are those of the new zone", async () => {
+  const { database, masterId, shop, send, notify } = await seeded({ alert_delivery: "daily" });
+  await database.pool.query(
+    `update master set next_anchor_day = 1, next_time_zone = 'Asia/Tokyo', calendar_changes_at = pm_now() - interval '1 minute' where id = $1`,
+    [masterId],
+  );
+  await send(shop, 80);
+  await notify();
+  const { rows } = await database.pool.query(
+    "select to_char(digest_at at time zone 'Asia/Tokyo', 'HH24:MI') as at from alert",
+  );
+  expect(rows).toEqual([{ at: "08:00" }]);
+  await using tomorrow = await later(database, DAY_MS);
+  expect(await digest(tomorrow)).toBe(1);
+  expect((await mails(database))[0]!.mail.text).toContain("GMT+9");
+});
+
 test("what is used up is told at once all the same, unless that is switched off", async () => {
   const loud = await seeded({ alert_delivery: "weekly" });
   await loud.send(loud.shop, 85);

@@ -120,10 +120,10 @@ async function createCustomer(door: Door, master: Made, mark: string): Promise<A
     key,
     body: { name: `${mark}.example` },
   });
-  const ask = { key: OPERATOR_KEY, body: { subaccount_id: made.id, question: `question to ${mark}` } };
-  const { body: review } = await door.call("POST", "/v1/reviews", ask);
   const offer = { subaccount_id: made.id, standalone: true };
   const { body: transfer } = await door.call("POST", "/v1/transfers", { key, body: offer });
+  const ask = { key: OPERATOR_KEY, body: { subaccount_id: made.id, question: `question to ${mark}` } };
+  const { body: review } = await door.call("POST", "/v1/reviews", ask);
   const things = {
     rev: review.id,
     tra: transfer.id,

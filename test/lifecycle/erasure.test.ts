@@ -1,5 +1,7 @@
 /** Erasing closed accounts: what is gone is gone, and what was charged stays as it was. */
 import { expect, test } from "vitest";
+import { changeMaster } from "../../src/accounts/change-master.ts";
+import { changeSubaccount } from "../../src/accounts/change-subaccount.ts";
 import { findSubaccount } from "../../src/accounts/find.ts";
 import { createKey } from "../../src/accounts/keys.ts";
 import { transitionSubaccount } from "../../src/accounts/transition.ts";
@@ -19,6 +21,8 @@ import type { Database } from "../../src/platform/database.ts";
 import type { SubaccountId } from "../../src/platform/ids.ts";
 import { newId } from "../../src/platform/ids.ts";
 import { addTopUp } from "../../src/quota/top-up.ts";
+import { answerReview } from "../../src/reviews/answer.ts";
+import { closeReview, openReview } from "../../src/reviews/open.ts";
 import { enqueue } from "../../src/spool/enqueue.ts";
 import { testDatabase } from "../support/database.ts";
 import { later } from "../support/ledger.ts";
@@ -251,6 +255,45 @@ test("contents, addresses and people are gone from every table; ledger, usage an
   expect(erased).toMatchObject({ state: "done", done: erased.total });
   expect(erased.done).toBeGreaterThan(5);
   expect(await readUsage(told.db, told.acme.principal, told.id, undefined, told.clock)).toMatchObject({ used: 2 });
+});
+
+test("what its master alone was told of the operator's query goes too", async () => {
+  const told = await world();
+  const { db, clock, acme, id } = told;
+  const policy = { contactPolicy: { review: "master" } } as const;
+  await changeMaster(db, acme.principal, undefined, policy, {}, clock);
+  const { id: review } = await openReview(
+    db,
+    operator,
+    { subaccount: id, question: `About ${MARK}`, hold: false },
+    clock,
+  );
+  await answerReview(db, acme.principal, review, `${MARK} asked for it`, clock);
+  await closeReview(db, operator, review, { decision: "release", note: `As ${MARK} said` }, clock);
+  await told.close();
+  await finishErasure(db, (await told.erase()).id, clock);
+  expect(await tablesWith(told.database, MARK)).toEqual([]);
+  const { rows } = await told.pool.query("select action from audit_entry where action like 'review.%' order by id");
+  expect(rows.map(({ action }) => action)).toEqual(["review.opened", "review.answered", "review.closed"]);
+});
+
+test("what is written about it while it is erased goes with the last page", async () => {
+  const told = await world();
+  const { db, clock, acme, id } = told;
+  await fill(told);
+  await told.close();
+  const erasure = await told.erase();
+  // All pages are done, and the letters wait.
+  await told.pool.query(
+    `insert into queue (message_id, subaccount_id, due_at, owner, expires_at)
+     select message_id, '00000000-0000-0000-0000-000000000001', pm_now() + interval '1 hour', 7, pm_now() + interval '1 day'
+       from letter order by message_id limit 1`,
+  );
+  expect(await eraseSlice(db, erasure.id, clock)).toBe("waits");
+  await changeSubaccount(db, acme.principal, id, { notes: `${MARK} again`, ownerName: `Ann ${MARK}` }, {}, clock);
+  await told.pool.query("update queue set owner = null");
+  expect(await eraseSlice(db, erasure.id, clock)).toBe("ended");
+  expect(await tablesWith(told.database, MARK)).toEqual([]);
 });
 
 test("what is another's stays: its mail, letters to its master, and who has a place elsewhere", async () => {

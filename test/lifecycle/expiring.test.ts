@@ -1,13 +1,16 @@
 /** Notices before an end date, and renewing. */
 import { expect, test } from "vitest";
+import { changeMaster } from "../../src/accounts/change-master.ts";
 import { findSubaccount } from "../../src/accounts/find.ts";
 import { createPlan } from "../../src/accounts/plans.ts";
 import { addMonths, renewSubaccount } from "../../src/accounts/renew.ts";
 import { transitionSubaccount } from "../../src/accounts/transition.ts";
 import { tellExpiring } from "../../src/lifecycle/expiring.ts";
+import { tellExpiringMasters } from "../../src/lifecycle/masters-expiring.ts";
+import { insertMember } from "../../src/people/members.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { acceptUnits, later } from "../support/ledger.ts";
-import { tenants } from "../support/tenants.ts";
+import { operator, tenants } from "../support/tenants.ts";
 
 const config = {
   publicUrl: "https://relay.example",
@@ -128,4 +131,45 @@ test.each([
   ["2026-11-15T08:30:00Z", 3, "2027-02-15T08:30:00Z"],
 ])("%s and %i months are %s", (from, months, to) => {
   expect(addMonths(new Date(from), months)).toEqual(new Date(to));
+});
+
+test("a master's own end date is told to it and to the operator's people who can move it, once each", async () => {
+  const database = await testDatabase();
+  const { db, clock, pool } = database;
+  const make = tenants(database);
+  const expiresAt = new Date(clock.now().getTime() + 15 * DAY_MS);
+  const emails = [
+    "ops@acme.example",
+    { email: "pay@acme.example", topics: ["billing"] },
+    { email: "no@acme.example", topics: ["abuse"] },
+  ];
+  const { master } = await make.master({ notificationEmails: emails as never });
+  await make.master({ name: "Endless" });
+  await changeMaster(db, operator, master.id, { expiresAt }, {}, clock);
+  const platform = { masterId: null, subaccountId: null };
+  for (const role of ["owner", "admin", "viewer"] as const) {
+    await insertMember(db, platform, { email: `${role}@relay.example`, role }, clock);
+  }
+  await pool.query("update member set accepted_at = pm_now() where role <> 'admin'"); // who is invited only has no say yet
+  const told = ({ db: at, clock: then }: TestDatabase) => tellExpiringMasters(at, { clock: then, config });
+  expect(await told(database)).toBe(0);
+  for (const ahead of [2, 9, 14.5]) {
+    await using then = await later(database, ahead * DAY_MS);
+    const all = await Promise.all([told(then), told(then), told(then)]);
+    expect(all.reduce((sum, n) => sum + n, 0)).toBe(1);
+  }
+  const expected = ["in 14 days or less", "in 7 days or less", "within a day"].flatMap((when) =>
+    ["ops@acme.example", "pay@acme.example", "owner@relay.example"].map((to) => `${to}: Acme Hosting expires ${when}`),
+  );
+  expect((await mails(database)).sort()).toEqual(expected.sort());
+  const { rows } = await pool.query(
+    "select subaccount_id, data->>'days' as days from event where type = 'master.expiring'",
+  );
+  expect(rows.map(({ days }) => days)).toEqual(["14", "7", "1"]);
+  // Another date has notices of its own, and none are told of a closed one.
+  await changeMaster(db, operator, master.id, { expiresAt: new Date(clock.now().getTime() + 3 * DAY_MS) }, {}, clock);
+  expect(await told(database)).toBe(1);
+  await changeMaster(db, operator, master.id, { expiresAt: new Date(clock.now().getTime() + 4 * DAY_MS) }, {}, clock);
+  await pool.query("update master set state = 'closed' where id = $1", [master.id]);
+  expect(await told(database)).toBe(0);
 });

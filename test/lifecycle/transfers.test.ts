@@ -13,6 +13,8 @@ import { findTransfer } from "../../src/lifecycle/transfer.ts";
 import { closeMaster } from "../../src/metering/close.ts";
 import { readMasterUsage, readUsage } from "../../src/metering/usage.ts";
 import { verifyLedger } from "../../src/metering/verify.ts";
+import { closeReview, openReview } from "../../src/reviews/open.ts";
+import { holdQueue, releaseQueue } from "../../src/spool/change.ts";
 import { testDatabase } from "../support/database.ts";
 import { acceptUnits, later } from "../support/ledger.ts";
 import { silentLog } from "../support/log.ts";
@@ -220,6 +222,25 @@ test("a suspended account can't move, also when it was suspended after the offer
   await expect(offer()).rejects.toThrow("suspended account");
   const own = { subaccountId: acme.master.ownSubaccountId };
   await expect(offer(own)).rejects.toMatchObject({ kind: "conflict" });
+});
+
+test("what the operator looks into is not left behind: neither under a query, nor with a queue that is held", async () => {
+  const { db, clock, acme, beta, id, make, offer, accept, keyring } = await world();
+  const { token } = await offer();
+  const review = await openReview(db, operator, { subaccount: id, question: "Why so many?", hold: false }, clock);
+  await expect(accept(beta.principal, { token })).rejects.toThrow("looks into");
+  await closeReview(db, operator, review.id, { decision: "release" }, clock);
+  await holdQueue(db, operator, id, clock);
+  await expect(accept(beta.principal, { token })).rejects.toThrow("looks into");
+  await releaseQueue(db, operator, id, clock);
+  await accept(beta.principal, { token });
+  const other = await make.subaccount(acme);
+  await openReview(db, operator, { subaccount: other.subaccount.id, question: "Why?", hold: true }, clock);
+  const leaving = { subaccountId: other.subaccount.id, standalone: true };
+  await expect(offerTransfer(db, acme.principal, leaving, { keyring, clock, config })).rejects.toThrow("looks into");
+  // Whoever may not know of it is not told.
+  const own = offerTransfer(db, other.principal, leaving, { keyring, clock, config });
+  await expect(own).rejects.toThrow("can't move at present");
 });
 
 test("a limit that the new master can't give is refused, and the account stays", async () => {

@@ -111,6 +111,15 @@ test("without a log-in it reaches as far as the master has set, all links of a p
   expect(await limit()).toBe(150);
 });
 
+test("how far it reaches is counted in whole units", async () => {
+  const { path, limit } = await alerted({ raise_link_max_percent: 15 });
+  const browser = openBrowser(door);
+  const page = await browser.get(path);
+  expect(page.text).toContain("raises the limit to 115 at most");
+  expect((await browser.submit(page, { limit: "115" })).status).toBe(200);
+  expect(await limit()).toBe(115);
+});
+
 test.for(["", "many", "99", "100", "-5", "1e3", "9007199254740993", "2000000000000"])(
   "a limit of %j is refused, and the link is good as before",
   async (given) => {
