@@ -1,11 +1,14 @@
 /**
  * Passwords: argon2id (RFC 9106) with the parameters of OWASP (19 MiB, two passes), off the main thread.
  *
- * Invariant: one hash is computed at a time, so that mail finds threads and memory; whoever comes when too many wait is told
- * to come again. An unknown person costs the same hash as a known one.
+ * Invariant: one hash is computed at a time, and after each comes a rest as long as it took, so that mail finds threads,
+ * memory and half a processor at least, however many knock; whoever comes when too many wait is told to come again. An
+ * unknown person costs the same hash as a known one.
  * On failure: throws; nobody is let in.
  */
 import { argon2, randomBytes, timingSafeEqual } from "node:crypto";
+import { performance } from "node:perf_hooks";
+import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import type { Rule } from "../accounts/fields.ts";
 import { Fault } from "../platform/errors.ts";
@@ -38,17 +41,21 @@ export const password: Rule = (value) => {
   return undefined;
 };
 
-export function createPasswords(): Passwords {
+/** @param rest is given the ms that a hash took; the next one waits for it */
+export function createPasswords(rest: (ms: number) => Promise<unknown> = (ms) => sleep(ms)): Passwords {
   let waiting = 0;
   let last: Promise<unknown> = Promise.resolve();
   /** One after the other. */
   const inTurn = async <T>(work: () => Promise<T>): Promise<T> => {
     if (waiting >= MAX_WAITING) throw new Fault("unavailable", "Too many log in just now: try again in a moment.");
     waiting += 1;
-    const turn = last.then(work, work);
-    last = turn.catch(() => {});
+    const turn = last.then(() => timed(work));
+    last = turn.then(
+      ({ tookMs }) => rest(tookMs),
+      () => {},
+    );
     try {
-      return await turn;
+      return (await turn).done;
     } finally {
       waiting -= 1;
     }
@@ -75,6 +82,11 @@ export function createPasswords(): Passwords {
       return timingSafeEqual(given, tag) && hash !== null;
     },
   };
+}
+
+async function timed<T>(work: () => Promise<T>): Promise<{ done: T; tookMs: number }> {
+  const started = performance.now();
+  return { done: await work(), tookMs: performance.now() - started };
 }
 
 function formOf(salt: Buffer, tag: Buffer): string {

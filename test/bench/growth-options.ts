@@ -46,7 +46,7 @@ doubled or miscounted, or if something failed.
   refusals      how many a process gives per second, and what 50 sessions at their limit cost the others
   fairness      how long one message waits behind another tenant's flood of 200,000
   api           lists of 100,000 subaccounts: filtered, searched, sorted
-  tables        100,000 subaccounts downloaded as CSV, previewed and imported: time and memory
+  tables        100,000 subaccounts downloaded as CSV, 10,000 previewed and imported: time and memory
   logins        what people who log in at the same time cost those who send
 
   --only a,b               these subjects; all unless told

@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { createPasswords, password } from "../../src/people/passwords.ts";
 
 describe("a password", () => {
@@ -44,6 +44,22 @@ describe("a hash", () => {
     await Promise.all(Array.from({ length: 5 }, () => passwords.hash("green apples on a wall")));
     clearInterval(timer);
     expect(turns).toBeGreaterThan(10);
+  });
+
+  test("is followed by a rest as long as it took, and the next waits for its end", async () => {
+    const rests: { ms: number; end: () => void }[] = [];
+    const calm = createPasswords((ms) => new Promise<void>((end) => rests.push({ ms, end })));
+    const order: string[] = [];
+    const first = calm.matches("x", null).then(() => order.push("first"));
+    const second = calm.matches("x", null).then(() => order.push("second"));
+    await first; // whoever has his answer does not wait for the rest
+    await vi.waitFor(() => expect(rests).toHaveLength(1));
+    expect(rests[0]?.ms).toBeGreaterThan(0);
+    await createPasswords().matches("x", null); // as much work as the second would be
+    order.push("another's");
+    rests[0]?.end();
+    await second;
+    expect(order).toEqual(["first", "another's", "second"]);
   });
 
   test("is one of twenty at most that wait: the next is told to come again, and nobody else is hurt", async () => {
