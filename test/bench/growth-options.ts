@@ -12,6 +12,7 @@ export const subjectNames = [
   "api",
   "tables",
   "logins",
+  "windows",
 ] as const;
 export type SubjectName = (typeof subjectNames)[number];
 
@@ -48,6 +49,7 @@ doubled or miscounted, or if something failed.
   api           lists of 100,000 subaccounts: filtered, searched, sorted
   tables        100,000 subaccounts downloaded as CSV, 10,000 previewed and imported: time and memory
   logins        what people who log in at the same time cost those who send
+  windows       what short-term limits and a reserve cost each message
 
   --only a,b               these subjects; all unless told
   --quick                  small sizes, a minute or two in all: it shows that the bench works, not what Postmeter does

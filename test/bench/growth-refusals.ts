@@ -6,7 +6,15 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Figure, Found } from "./growth-figures.ts";
 import { type Hammer, type HammerOrder, startHammer } from "./growth-hammer.ts";
-import { bookProblems, type Ground, middleOf, oneRound, problemsOf, type Stage } from "./growth-stage.ts";
+import {
+  bookProblems,
+  changeSubaccount,
+  type Ground,
+  middleOf,
+  oneRound,
+  problemsOf,
+  type Stage,
+} from "./growth-stage.ts";
 import type { Round } from "./round.ts";
 import { median } from "./statistics.ts";
 
@@ -15,7 +23,7 @@ const sessions = 50;
 export async function refusalsGrowth(ground: Ground): Promise<Found> {
   await using stage = await ground.open({ subaccounts: 2 });
   await using hammer = await startHammer();
-  await reachLimit(stage);
+  await changeSubaccount(stage, 1, { monthly_limit: 0 }); // what the API does when a customer is to stop
   const login = stage.relay.logins[1]!;
   const order = { port: stage.relay.ports.off!, login, sessions, seconds: ground.options.seconds, atOnce: 1 };
   const figures: Figure[] = [];
@@ -43,16 +51,6 @@ export async function refusalsGrowth(ground: Ground): Promise<Found> {
     curves: [],
     problems: [...problems, ...beside.problems, ...(await bookProblems("refusals", stage))],
   };
-}
-
-/** A limit of nothing: what the API does when a customer is to stop. */
-async function reachLimit({ relay }: Stage): Promise<void> {
-  const response = await fetch(`${relay.api.url}/subaccounts/${relay.accounts.subaccounts[1]}`, {
-    method: "PATCH",
-    headers: { authorization: `Bearer ${relay.accounts.masterKey}`, "content-type": "application/merge-patch+json" },
-    body: JSON.stringify({ monthly_limit: 0 }),
-  });
-  if (!response.ok) throw new Error(`the limit was not set: ${response.status} ${await response.text()}`);
 }
 
 async function alone(hammer: Hammer, order: HammerOrder, rounds: number): Promise<Figure[]> {

@@ -90,6 +90,16 @@ async function openStage(
   };
 }
 
+/** `nth`: of the stage's subaccounts. */
+export async function changeSubaccount({ relay }: Stage, nth: number, members: object): Promise<void> {
+  const response = await fetch(`${relay.api.url}/subaccounts/${relay.accounts.subaccounts[nth]}`, {
+    method: "PATCH",
+    headers: { authorization: `Bearer ${relay.accounts.masterKey}`, "content-type": "application/merge-patch+json" },
+    body: JSON.stringify(members),
+  });
+  if (!response.ok) throw new Error(`the subaccount was not changed: ${response.status} ${await response.text()}`);
+}
+
 export type Side = Readonly<{ name: string; stage: Stage; logins?: readonly Login[]; sessions?: number }>;
 export type Sides = ReadonlyMap<string, readonly Round[]>;
 

@@ -19,6 +19,7 @@ import { refusalsGrowth } from "./growth-refusals.ts";
 import { createGround, type Ground } from "./growth-stage.ts";
 import { subaccountsGrowth } from "./growth-subaccounts.ts";
 import { tablesGrowth } from "./growth-tables.ts";
+import { windowsGrowth } from "./growth-windows.ts";
 import { startSink } from "./sink.ts";
 
 const subjects: Readonly<Record<SubjectName, (ground: Ground) => Promise<Found>>> = {
@@ -31,6 +32,7 @@ const subjects: Readonly<Record<SubjectName, (ground: Ground) => Promise<Found>>
   api: apiGrowth,
   tables: tablesGrowth,
   logins: loginsGrowth,
+  windows: windowsGrowth,
 };
 
 /** The exit code of `npm run bench -- growth ...`. */
