@@ -18,14 +18,14 @@ export function encodeCursor(keyring: Keyring, list: string, values: readonly Cu
   return Buffer.concat([tag(keyring, list, payload), payload]).toString("base64url");
 }
 
-/** @throws Problem invalid at `cursor` unless this program made it for this list. */
-export function decodeCursor(keyring: Keyring, list: string, cursor: string): readonly CursorValue[] {
+/** @throws Problem invalid at `name` unless this program made it for this list. */
+export function decodeCursor(keyring: Keyring, list: string, cursor: string, name = "cursor"): readonly CursorValue[] {
   const bytes = Buffer.from(cursor, "base64url");
   const payload = bytes.subarray(TAG_BYTES);
   const genuine =
     bytes.length > TAG_BYTES && timingSafeEqual(tag(keyring, list, payload), bytes.subarray(0, TAG_BYTES));
   if (!genuine) {
-    throw invalidQuery("cursor", "This is no cursor of this list with these filters; start again without one.");
+    throw invalidQuery(name, "This is no cursor of this list with these filters; start again without one.");
   }
   return JSON.parse(payload.toString()) as CursorValue[];
 }

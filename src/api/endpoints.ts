@@ -35,6 +35,7 @@ import { templateEndpoints } from "./templates.ts";
 import { transferEndpoints } from "./transfers.ts";
 import { transitionEndpoints } from "./transitions.ts";
 import { usageEndpoints } from "./usage.ts";
+import { usageExportEndpoints } from "./usage-export.ts";
 import { viewEndpoints } from "./views.ts";
 
 const rooms = [
@@ -61,6 +62,7 @@ const rooms = [
   meEndpoints,
   ownerEndpoints,
   usageEndpoints,
+  usageExportEndpoints,
   forecastEndpoints,
   alertEndpoints,
   alertRuleEndpoints,

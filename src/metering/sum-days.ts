@@ -134,6 +134,8 @@ async function keep(trx: Db, day: string, rows: readonly Row[]): Promise<SummedD
         ${of((r) => r.units)}::bigint[], ${of((r) => r.corrections)}::bigint[])`.execute(trx);
   }
   const entries = rows.reduce((sum, row) => sum + row.entries, 0);
+  // Until the commit: turns become visible in their order (metering/export.ts).
+  await sql`select pg_advisory_xact_lock(hashtextextended('turn of a summed day', 0))`.execute(trx);
   await sql`insert into summed_day (entry_day, entries, summed_at) values (${day}::date, ${entries}, pm_now())`.execute(
     trx,
   );

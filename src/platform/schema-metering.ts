@@ -39,6 +39,7 @@ export type SummedDayTable = {
   entry_day: string;
   entries: number;
   summed_at: Date;
+  turn: Generated<number>;
 };
 
 export type UsageDayTable = {
