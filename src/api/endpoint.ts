@@ -64,8 +64,11 @@ export type Call<
   list: string;
 }>;
 
-/** `chunks`: of a long one, made while it is sent; the client is cut off where that fails. */
-export type Content = Readonly<{ type: string; fileName?: string }> &
+/**
+ * `chunks`: of a long one, made while it is sent; the client is cut off where that fails. `policy`: the Content-Security-Policy of a
+ * page; without one a browser may do nothing with it.
+ */
+export type Content = Readonly<{ type: string; fileName?: string; policy?: string }> &
   (Readonly<{ bytes: Uint8Array }> | Readonly<{ chunks: AsyncIterable<string> }>);
 
 export type Answer<A extends z.ZodType = z.ZodType> = Readonly<{

@@ -154,7 +154,8 @@ function respond(answer: Told, cut: () => boolean): Response {
     content.fileName === undefined
       ? undefined
       : { "Content-Disposition": `attachment; filename="${content.fileName}"` };
-  const headers = { "Content-Type": content.type, "Cache-Control": "no-store", ...name };
+  const policy = content.policy === undefined ? undefined : { "Content-Security-Policy": content.policy };
+  const headers = { "Content-Type": content.type, "Cache-Control": "no-store", ...name, ...policy };
   const body = "bytes" in content ? Buffer.from(content.bytes) : streamOf(content.chunks, cut);
   return new Response(body, { status: answer.status, headers });
 }

@@ -1,5 +1,6 @@
 /** What a master owes: closed statements as they were closed, and the running period as a preview. JSON or CSV. */
 import { z } from "@hono/zod-openapi";
+import { findMaster } from "../accounts/find.ts";
 import { listStatements, readStatement } from "../metering/read-statement.ts";
 import {
   billedUnits,
@@ -14,6 +15,7 @@ import { type Endpoint, endpoint } from "./endpoint.ts";
 import { instant, listOf, pageParams, showId, showInstant, shownId } from "./fields.ts";
 import { negotiate } from "./negotiate.ts";
 import { pagingOf } from "./paging.ts";
+import { statementPage } from "./statement-page.ts";
 import { periodShape, showPeriod } from "./usage-shape.ts";
 
 const tag = "Statements";
@@ -85,18 +87,21 @@ function show({ clock }: Deps): Endpoint {
       tag,
       summary: "One statement with its lines",
       description:
-        "`current` is a preview of the running period; else its start date, or `stm_...`. CSV with `.csv` behind it, or with Accept: text/csv.",
+        "`current` is a preview of the running period; else its start date, or `stm_...`. CSV with `.csv` behind it, a page to be printed with `.html`; or by Accept.",
       access,
       params: z.object({ period: z.string().max(40).openapi({ example: "2026-11-01" }) }),
       status: 200,
       answer: statementShape,
-      also: { "text/csv": "One row per subaccount." },
+      also: { "text/csv": "One row per subaccount.", "text/html": "To be printed, in the master's language and zone." },
     },
     async ({ db, principal, params, accept }) => {
-      const name = params.period.replace(/\.csv$/, "");
-      const type = name === params.period ? negotiate(accept, ["application/json", "text/csv"]) : "text/csv";
+      const [, name = "", suffix] = /^(.*?)(?:\.(csv|html))?$/.exec(params.period) ?? [];
+      const type = suffix ? `text/${suffix}` : negotiate(accept, ["application/json", "text/csv", "text/html"]);
       const statement = await readStatement(db, principal, name, clock);
       if (type === "application/json") return { body: showStatement(statement) };
+      if (type === "text/html") {
+        return { content: await statementPage(statement, await findMaster(db, principal, undefined, clock)) };
+      }
       const fileName = `statement-${statement.period.start.toISOString().slice(0, 10)}.csv`;
       return { content: { type: CSV, bytes: Buffer.from(statementCsv(statement)), fileName } };
     },

@@ -1,4 +1,5 @@
 /** What the API shows and does of mail: messages, the queue, events, the built-in mailbox, statements. */
+import { createHash } from "node:crypto";
 import { sql } from "kysely";
 import { describe, expect, test } from "vitest";
 import { PLATFORM, parseId } from "../../src/platform/ids.ts";
@@ -191,8 +192,44 @@ describe("statements", () => {
     expect(csv.text).toContain(`"'=1+1,""x"""`);
   });
 
+  test("come as a page to be printed, whose only style is its own and whose texts are no markup", async () => {
+    await newSubaccount(
+      door,
+      { key, masterId: things.mas, ownSubaccountId: "" },
+      { name: "<script>alert(1)</script>" },
+    );
+    const page = await call("GET", "/v1/statements/current.html", { key });
+    expect(page.headers.get("content-type")).toBe("text/html; charset=utf-8");
+    expect(page.headers.get("content-disposition")).toBeNull();
+    expect(page.text).toContain("&lt;script&gt;alert(1)&lt;/script&gt;");
+    expect(page.text).not.toContain("<script");
+    const style = /<style>([\s\S]*?)<\/style>/.exec(page.text)?.[1] ?? "";
+    const hash = createHash("sha256").update(style).digest("base64");
+    expect(page.headers.get("content-security-policy")).toContain(`style-src 'sha256-${hash}'`);
+    expect(page.text).toContain("The period is still running");
+    const { body } = await call("GET", "/v1/statements/current", { key });
+    expect(page.text.match(/<tr><th scope="row">/g)).toHaveLength(body.lines.length);
+  });
+
+  test("a page of a closed one has its number, its hashes and the figures of the others, in the master's language", async () => {
+    const name = `/v1/statements/${world.master.things.stm}`;
+    const { body } = await call("GET", name, { key });
+    const english = await call("GET", name, { key, headers: { Accept: "text/html,application/xhtml+xml,*/*;q=0.8" } });
+    for (const told of [body.id, body.lines_hash, body.chain_hash]) expect(english.text).toContain(told);
+    const cells = [body.messages, body.units, body.corrections, body.billed]
+      .map((n) => `<td class="n">${n}</td>`)
+      .join("");
+    expect(english.text).toContain(`<th scope="row" colspan="4">Total</th>${cells}`);
+    await call("PATCH", "/v1/account", { key, body: { language: "de" } });
+    const german = await call("GET", `${name}.html`, { key });
+    await call("PATCH", "/v1/account", { key, body: { language: null } });
+    expect(german.text).toContain('<html lang="de">');
+    expect(german.text).toContain(`>Summe</th>${cells}`);
+  });
+
   test.each([
     ["text/csv;q=0.5, application/json", "application/json"],
+    ["text/html, application/json;q=0.9", "text/html"],
     ["text/*", "text/csv"],
     ["*/*", "application/json"],
     ["application/json;q=0, */*", "text/csv"],
