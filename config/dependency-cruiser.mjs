@@ -11,6 +11,7 @@ export const rooms = [
   "audit",
   "events",
   "accounts",
+  "prices",
   "metering",
   "quota",
   "domains",
