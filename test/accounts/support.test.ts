@@ -1,10 +1,11 @@
 /** Whom a refused client is told to write to: of the nearest brand, from memory, and no longer than it is so. */
-import { afterAll, expect, test, vi } from "vitest";
+import { afterAll, expect, test } from "vitest";
 import { createAuthenticator } from "../../src/accounts/authenticate.ts";
 import { listenForChanges } from "../../src/accounts/changes.ts";
 import { transitionSubaccount } from "../../src/accounts/transition.ts";
 import { changeBrand } from "../../src/branding/change.ts";
 import { testDatabase } from "../support/database.ts";
+import { eventually } from "../support/eventually.ts";
 import { silentLog } from "../support/log.ts";
 import { tenants } from "../support/tenants.ts";
 
@@ -28,11 +29,11 @@ const set = (supportAddress: string | null, ref?: typeof shop.subaccount.id) =>
 test("the support address of a sending account is its own, else its master's, and follows each change at once", async () => {
   expect(await told()).toBeNull();
   await set("help@acme.example");
-  await vi.waitFor(async () => expect(await told()).toBe("help@acme.example"));
+  await eventually(async () => expect(await told()).toBe("help@acme.example"));
   await set("help@shop.example", shop.subaccount.id);
-  await vi.waitFor(async () => expect(await told()).toBe("help@shop.example"));
+  await eventually(async () => expect(await told()).toBe("help@shop.example"));
   await transitionSubaccount(db, acme.principal, shop.subaccount.id, "disable", {}, clock);
-  await vi.waitFor(async () =>
+  await eventually(async () =>
     expect(await authenticator.smtp(shop.username, shop.password, "10.0.0.1")).toEqual({
       kind: "inactive",
       state: "disabled",
@@ -41,7 +42,7 @@ test("the support address of a sending account is its own, else its master's, an
     }),
   );
   await set(null, shop.subaccount.id);
-  await vi.waitFor(async () => expect(await told()).toBe("help@acme.example"));
+  await eventually(async () => expect(await told()).toBe("help@acme.example"));
   await set(null);
-  await vi.waitFor(async () => expect(await told()).toBeNull());
+  await eventually(async () => expect(await told()).toBeNull());
 });

@@ -7,6 +7,7 @@ import { brandForHost, createBrandHosts } from "../../src/branding/hosts.ts";
 import { removeDomain } from "../../src/domains/remove.ts";
 import { fail, prove } from "../support/brands.ts";
 import { testDatabase } from "../support/database.ts";
+import { eventually } from "../support/eventually.ts";
 import { silentLog } from "../support/log.ts";
 import { operator, tenants } from "../support/tenants.ts";
 
@@ -44,17 +45,17 @@ describe("a host name", () => {
     await change("mail.acme.example");
     expect(await onBoth("mail.acme.example")).toEqual([undefined, undefined]);
     const id = await prove(database, "acme.example", masterId);
-    await vi.waitFor(async () => expect(await onBoth("mail.acme.example")).toEqual([masterId, masterId]));
+    await eventually(async () => expect(await onBoth("mail.acme.example")).toEqual([masterId, masterId]));
     await fail(database, id);
-    await vi.waitFor(async () => expect(await onBoth("mail.acme.example")).toEqual([undefined, undefined]));
+    await eventually(async () => expect(await onBoth("mail.acme.example")).toEqual([undefined, undefined]));
     await db.updateTable("sender_domain").set({ state: "verified" }).where("id", "=", id).execute();
-    await vi.waitFor(async () => expect(await onBoth("mail.acme.example")).toEqual([masterId, masterId]));
+    await eventually(async () => expect(await onBoth("mail.acme.example")).toEqual([masterId, masterId]));
     await removeDomain(db, acme.principal, id, clock);
-    await vi.waitFor(async () => expect(await onBoth("mail.acme.example")).toEqual([undefined, undefined]));
+    await eventually(async () => expect(await onBoth("mail.acme.example")).toEqual([undefined, undefined]));
     const again = await prove(database, "acme.example", masterId);
-    await vi.waitFor(async () => expect(await onBoth("mail.acme.example")).toEqual([masterId, masterId]));
+    await eventually(async () => expect(await onBoth("mail.acme.example")).toEqual([masterId, masterId]));
     await change("smtp.acme.example");
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       expect(await onBoth("mail.acme.example")).toEqual([undefined, undefined]);
       expect(await onBoth("smtp.acme.example")).toEqual([masterId, masterId]);
     });
@@ -64,21 +65,21 @@ describe("a host name", () => {
   test("that another proves on a longer name is no longer the first one's", async () => {
     await prove(database, "acme.example", masterId);
     await change("mail.acme.example");
-    await vi.waitFor(async () => expect(await onBoth("mail.acme.example")).toEqual([masterId, masterId]));
+    await eventually(async () => expect(await onBoth("mail.acme.example")).toEqual([masterId, masterId]));
     const id = await prove(database, "mail.acme.example", other.master.id);
-    await vi.waitFor(async () => expect(await onBoth("mail.acme.example")).toEqual([undefined, undefined]));
+    await eventually(async () => expect(await onBoth("mail.acme.example")).toEqual([undefined, undefined]));
     await change("mail.acme.example", other);
     const theirs = other.master.id;
-    await vi.waitFor(async () => expect(await onBoth("mail.acme.example")).toEqual([theirs, theirs]));
+    await eventually(async () => expect(await onBoth("mail.acme.example")).toEqual([theirs, theirs]));
     await removeDomain(db, other.principal, id, clock);
-    await vi.waitFor(async () => expect(await onBoth("mail.acme.example")).toEqual([masterId, masterId]));
+    await eventually(async () => expect(await onBoth("mail.acme.example")).toEqual([masterId, masterId]));
   });
 
   test("of a brand that is deleted with its account is nobody's", async () => {
     await changeBrand(db, acme.principal, subaccountId, { host: "shop.acme.example" }, {}, clock);
-    await vi.waitFor(async () => expect(await onBoth("shop.acme.example")).toEqual([subaccountId, subaccountId]));
+    await eventually(async () => expect(await onBoth("shop.acme.example")).toEqual([subaccountId, subaccountId]));
     await db.deleteFrom("brand").where("account_id", "=", subaccountId).execute();
-    await vi.waitFor(async () => expect(await onBoth("shop.acme.example")).toEqual([undefined, undefined]));
+    await eventually(async () => expect(await onBoth("shop.acme.example")).toEqual([undefined, undefined]));
   });
 
   test("is found whatever its case, and ours and what is none without a question", async () => {
@@ -151,11 +152,11 @@ test("control: a node that does not hear of changes goes on with a host that is 
   const hosts = createBrandHosts({ db, changes: { ...changes, subscribe: () => {} }, ours: [] });
   await changeBrand(db, other.principal, undefined, { host: "mail.other.example" }, {}, clock);
   const id = await prove(database, "other.example", other.master.id);
-  await vi.waitFor(async () => {
+  await eventually(async () => {
     await hosts.find("mail.other.example");
     expect(hosts.find("mail.other.example")).not.toBeInstanceOf(Promise); // no change was heard of meanwhile
   });
   await fail(database, id);
-  await vi.waitFor(async () => expect(await onBoth("mail.other.example")).toEqual([undefined, undefined]));
+  await eventually(async () => expect(await onBoth("mail.other.example")).toEqual([undefined, undefined]));
   expect((await hosts.find("mail.other.example"))?.masterId).toBe(other.master.id);
 });

@@ -6,6 +6,7 @@ import SMTPConnection from "nodemailer/lib/smtp-connection";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import type { Exchange } from "../../src/delivery/outcome.ts";
 import { Line } from "../../src/delivery/transport.ts";
+import { eventually } from "../support/eventually.ts";
 import { everything, type Script } from "../support/upstream.ts";
 import { openHouse, shortOf } from "./house.ts";
 
@@ -57,7 +58,7 @@ describe.each([
     const result = await house.deliver({ to });
     expect(shortOf(result)).toEqual(["deferred 4.5.0", "deferred 4.5.0"]);
     expect([result.dsn, house.upstream.received]).toEqual([null, []]);
-    await vi.waitFor(() => expect(house.upstream.open()).toBe(0));
+    await eventually(() => expect(house.upstream.open()).toBe(0));
   });
 
   test.each(atDot)("%s to the dot: nobody knows whether it was taken", async (_what, script) => {
@@ -65,7 +66,7 @@ describe.each([
     const result = await house.deliver({ to });
     expect(shortOf(result)).toEqual(["deferred 4.4.2 indeterminate", "deferred 4.4.2 indeterminate"]);
     expect(result.dsn).toBeNull();
-    await vi.waitFor(() => expect(house.upstream.open()).toBe(0));
+    await eventually(() => expect(house.upstream.open()).toBe(0));
   });
 });
 
@@ -92,7 +93,7 @@ test("a reply nobody waits for ends the connection, and the next message goes on
     script: { end: (_message, n) => (n === 0 ? (socket) => socket.write("250 ok\r\n", late(socket)) : undefined) },
   });
   expect(shortOf(await house.deliver())).toEqual(["delivered 250"]);
-  await vi.waitFor(() => expect(house.upstream.open()).toBe(0));
+  await eventually(() => expect(house.upstream.open()).toBe(0));
   expect(shortOf(await house.deliver())).toEqual(["delivered 250 2.0.0"]);
 });
 

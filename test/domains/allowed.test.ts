@@ -12,6 +12,7 @@ import { removeDomain } from "../../src/domains/remove.ts";
 import { verifyDomain } from "../../src/domains/verify.ts";
 import { openDatabase } from "../../src/platform/database.ts";
 import { testDatabase } from "../support/database.ts";
+import { eventually } from "../support/eventually.ts";
 import { silentLog } from "../support/log.ts";
 import { type TestMaster, tenants } from "../support/tenants.ts";
 
@@ -164,7 +165,7 @@ test("asked again, a domain costs no statement", async () => {
   const a = await make.subaccount(acme);
   await prove(a.principal, "warm.example");
   const process = await startProcess();
-  await vi.waitFor(async () => {
+  await eventually(async () => {
     const before = process.statements();
     expect(await process.allowed(sender(a.subaccount), "warm.example")).toBe(true);
     expect(await process.allowed(sender(a.subaccount), "nobodys.example")).toBe(false);

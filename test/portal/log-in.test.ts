@@ -115,7 +115,7 @@ describe("a person", () => {
 
   test("whose session is twelve hours old has to log in again", async () => {
     const { browser } = await newOwner(door);
-    await pool.query("update session set expires_at = pm_now()");
+    await pool.query("update session set expires_at = pm_now() - interval '1 s'");
     expect((await browser.get("/account")).url).toBe("/login");
   });
 });

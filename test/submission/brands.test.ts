@@ -1,7 +1,7 @@
 /** Hosts of brands on real sockets: which certificate, which name, in whose messages. */
 import { createHash, X509Certificate } from "node:crypto";
 import type { TLSSocket } from "node:tls";
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { listenForChanges } from "../../src/accounts/changes.ts";
 import type { SendingAccount } from "../../src/accounts/sending.ts";
 import { changeBrand } from "../../src/branding/change.ts";
@@ -13,6 +13,7 @@ import { type Submission, startSubmission } from "../../src/submission/server.ts
 import { fail, prove } from "../support/brands.ts";
 import { certificateFor, fingerprintOf, type Made } from "../support/certificates.ts";
 import { testDatabase } from "../support/database.ts";
+import { eventually } from "../support/eventually.ts";
 import { silentLog } from "../support/log.ts";
 import { type TestMaster, type TestSubaccount, tenants } from "../support/tenants.ts";
 import { Client, plain, send } from "./client.ts";
@@ -214,10 +215,10 @@ describe("the name in a message", () => {
     };
     expect(await by()).toBe("mail.acme.example");
     await fail(database, acmeDomain);
-    await vi.waitFor(async () => expect(await by()).toBe("relay.example"));
-    await vi.waitFor(async () => expect(await certificates("mail.acme.example")).toEqual([ours, ours]));
+    await eventually(async () => expect(await by()).toBe("relay.example"));
+    await eventually(async () => expect(await certificates("mail.acme.example")).toEqual([ours, ours]));
     await db.updateTable("sender_domain").set({ state: "verified" }).where("id", "=", acmeDomain).execute();
-    await vi.waitFor(async () => expect(await by()).toBe("mail.acme.example"));
+    await eventually(async () => expect(await by()).toBe("mail.acme.example"));
     client.destroy();
   });
 });
@@ -227,14 +228,14 @@ describe("a certificate", () => {
     const renewed = await certificateFor(["mail.other.example"]);
     await setCertificate(db, other.principal, undefined, renewed, { keyring }, clock);
     const two = (made: Made) => Array(2).fill(fingerprintOf(made));
-    await vi.waitFor(async () => expect(await certificates("mail.other.example")).toEqual(two(renewed)));
+    await eventually(async () => expect(await certificates("mail.other.example")).toEqual(two(renewed)));
     await removeCertificate(db, other.principal, undefined, {}, clock);
-    await vi.waitFor(async () => expect(await certificates("mail.other.example")).toEqual([ours, ours]));
+    await eventually(async () => expect(await certificates("mail.other.example")).toEqual([ours, ours]));
     const { client, greeting } = await secure("mail.other.example");
     expect(greeting).toBe("220 mail.other.example ESMTP");
     client.destroy();
     await setCertificate(db, other.principal, undefined, ofOther, { keyring }, clock);
-    await vi.waitFor(async () => expect(await certificates("mail.other.example")).toEqual(two(ofOther)));
+    await eventually(async () => expect(await certificates("mail.other.example")).toEqual(two(ofOther)));
   });
 
   test("whose key can't be read is none, and is told to the operator", async () => {

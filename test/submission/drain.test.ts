@@ -1,4 +1,5 @@
-import { describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
+import { eventually } from "../support/eventually.ts";
 import { Client, ready } from "./client.ts";
 import { startHouse } from "./house.ts";
 
@@ -70,7 +71,7 @@ describe("the end of the server", () => {
     const client = await ready(house.submission.ports.submission);
     for (const line of DATA) await client.command(line);
     client.write("From: app@customer.example\r\n\r\nx\r\n.\r\n");
-    await vi.waitFor(() => expect(house.reservations).toHaveLength(1));
+    await eventually(() => expect(house.reservations).toHaveLength(1));
     const drained = house.submission.drain();
     release();
     expect((await client.reply())[0]).toMatch(/^250/);

@@ -7,6 +7,7 @@ import fc from "fast-check";
 import { SMTPServer } from "smtp-server";
 import { SMTPConnection } from "smtp-server/lib/smtp-connection.js";
 import { afterEach, describe, expect, test, vi } from "vitest";
+import { eventually } from "../support/eventually.ts";
 import { Client, ready, send } from "./client.ts";
 import { startHouse, stored } from "./house.ts";
 
@@ -159,11 +160,11 @@ describe("a connection that breaks", () => {
     for (const line of ["MAIL FROM:<app@customer.example>", "RCPT TO:<a@one.example>", "DATA"])
       await inData.command(line);
     inData.write(`From: app@customer.example\r\n\r\n${"x".repeat(70)}\r\n`.repeat(40_000));
-    await vi.waitFor(() => expect(house.staged.size).toBe(1));
+    await eventually(() => expect(house.staged.size).toBe(1));
     inData.reset();
-    await vi.waitFor(() => expect(house.staged.size).toBe(0));
+    await eventually(() => expect(house.staged.size).toBe(0));
 
-    await vi.waitFor(async () => expect((await house.metrics.connections.get()).values[0]?.value).toBe(0));
+    await eventually(async () => expect((await house.metrics.connections.get()).values[0]?.value).toBe(0));
     const next = await ready(house.submission.ports.submission);
     expect(await send(next, "From: app@customer.example\r\n\r\nx")).toMatch(/^250 /);
     expect(house.accepted).toHaveLength(1);
@@ -181,10 +182,10 @@ describe("a connection that breaks", () => {
     for (const line of ["MAIL FROM:<app@customer.example>", "RCPT TO:<a@one.example>", "DATA"])
       await client.command(line);
     client.write("From: app@customer.example\r\n\r\nx\r\n.\r\n");
-    await vi.waitFor(() => expect(house.reservations).toHaveLength(1));
+    await eventually(() => expect(house.reservations).toHaveLength(1));
     client.reset();
     release();
-    await vi.waitFor(() => expect(house.accepted).toHaveLength(1));
+    await eventually(() => expect(house.accepted).toHaveLength(1));
   });
 });
 

@@ -1,4 +1,4 @@
-import { describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 import {
   createConnectionCounter,
   defaultLimits,
@@ -6,6 +6,7 @@ import {
   overdue,
   type Progress,
 } from "../../src/submission/limits.ts";
+import { eventually } from "../support/eventually.ts";
 import { Client, ready, send } from "./client.ts";
 import { startHouse } from "./house.ts";
 
@@ -94,7 +95,7 @@ describe("shares", () => {
     await third.end();
     await expect(Client.connectSecure(submissions as number)).rejects.toThrow();
     second.destroy();
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       const again = await Client.connect(submission);
       expect((await again.reply())[0]).toMatch(/^220/);
       again.destroy();

@@ -1,9 +1,10 @@
 /** DATA over the wire: large messages, failures in the middle, what is told about them. */
 import { randomBytes } from "node:crypto";
 import { createTransport } from "nodemailer";
-import { describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 import { base32 } from "../../src/platform/secrets.ts";
 import { PART_BYTES, PART_ZERO_BYTES } from "../../src/spool/message.ts";
+import { eventually } from "../support/eventually.ts";
 import { Client, plain, ready, send } from "./client.ts";
 import { startHouse, stored } from "./house.ts";
 
@@ -197,7 +198,7 @@ test("a client library sends over both ports, and its message comes in whole", a
     [3, "Grüße"],
     [3, "Grüße"],
   ]);
-  await vi.waitFor(async () => expect((await house.metrics.connections.get()).values[0]?.value).toBe(0));
+  await eventually(async () => expect((await house.metrics.connections.get()).values[0]?.value).toBe(0));
 });
 
 test("a password that was given as the user name is not logged, and a user name is", async () => {

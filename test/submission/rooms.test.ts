@@ -1,5 +1,5 @@
 /** The door with the real rooms behind it, on a real Postgres: what a client is told is what is stored and charged. */
-import { afterAll, describe, expect, test, vi } from "vitest";
+import { afterAll, describe, expect, test } from "vitest";
 import { createAuthenticator } from "../../src/accounts/authenticate.ts";
 import { listenForChanges } from "../../src/accounts/changes.ts";
 import type { MasterInput } from "../../src/accounts/create-master.ts";
@@ -17,6 +17,7 @@ import { registerNode } from "../../src/spool/lease.ts";
 import { createStage } from "../../src/spool/stage.ts";
 import { startSubmission } from "../../src/submission/server.ts";
 import { testDatabase } from "../support/database.ts";
+import { eventually } from "../support/eventually.ts";
 import { silentLog } from "../support/log.ts";
 import { tenants } from "../support/tenants.ts";
 import { Client, plain, send } from "./client.ts";
@@ -159,7 +160,7 @@ describe("with the real rooms", () => {
     const { client } = await login(sender.username, sender.password);
     expect(await send(client, `${header}1`)).toMatch(/^250/);
     await transitionSubaccount(db, payer.principal, sender.subaccount.id, "close", {}, clock);
-    await vi.waitFor(async () => expect(await send(client, `${header}2`)).toMatch(/^550 5\.7\.1 Account is closed/));
+    await eventually(async () => expect(await send(client, `${header}2`)).toMatch(/^550 5\.7\.1 Account is closed/));
     expect((await login(sender.username, sender.password)).answer).toBe("525 5.7.13 Account is closed");
     expect(await charged(sender.subaccount.id)).toBe(1);
     client.destroy();
@@ -169,7 +170,7 @@ describe("with the real rooms", () => {
     const { payer, sender } = await tenant(10);
     const { client } = await login(sender.username, sender.password);
     await revokeCredential(db, payer.principal, sender.credentialId, clock);
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       await client.command("RSET"); // a MAIL that came before the news has begun a transaction
       expect(await client.command("MAIL FROM:<app@customer.example>")).toBe(
         "550 5.7.1 These credentials have been revoked",

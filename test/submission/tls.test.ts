@@ -3,9 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TLSSocket } from "node:tls";
 import { connect } from "node:tls";
-import { describe, expect, test, vi } from "vitest";
+import { describe, expect, test } from "vitest";
 import { openTls } from "../../src/platform/tls.ts";
 import { startSubmission } from "../../src/submission/server.ts";
+import { eventually } from "../support/eventually.ts";
 import { Client } from "./client.ts";
 import { startHouse } from "./house.ts";
 
@@ -72,7 +73,7 @@ describe("a bad handshake", () => {
     await garbled.end();
     const gone = await Client.connect(submissions as number);
     gone.reset();
-    await vi.waitFor(async () => expect((await house.metrics.connections.get()).values[0]?.value).toBe(0));
+    await eventually(async () => expect((await house.metrics.connections.get()).values[0]?.value).toBe(0));
     const good = await Client.connectSecure(submissions as number);
     expect((await good.reply())[0]).toMatch(/^220/);
     good.destroy();
