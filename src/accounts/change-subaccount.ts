@@ -16,12 +16,18 @@ import { lockAllowance, requireLimit } from "./allocation.ts";
 import { changedMembers, checkFields, columnsOf, requireOnly } from "./fields.ts";
 import { findSubaccount, type SubaccountRef } from "./find.ts";
 import { mergePatch } from "./merge-patch.ts";
-import { requireChange } from "./permit.ts";
+import { requireBilling, requireChange } from "./permit.ts";
 import { findPlanNamed, limitUnder, type Plan, planColumns } from "./plan.ts";
-import type { Principal } from "./principal.ts";
+import { type Principal, scopesOf } from "./principal.ts";
 import { mergeRateLimits } from "./rate-limits.ts";
 import { requireFreeExternalId, requireFreeSlug } from "./slug.ts";
-import { ownFields, type SubaccountDetails, subaccountFields, subaccountMembers } from "./subaccount-fields.ts";
+import {
+  billingFields,
+  ownFields,
+  type SubaccountDetails,
+  subaccountFields,
+  subaccountMembers,
+} from "./subaccount-fields.ts";
 import { requireVersion } from "./version.ts";
 
 export type SubaccountPatch = SubaccountDetails;
@@ -38,7 +44,7 @@ export async function changeSubaccount(
   options: Readonly<{ version?: number | undefined }>,
   clock: Clock,
 ): Promise<Subaccount> {
-  requireChange(principal);
+  await requireRight(db, principal, ref, patch, clock);
   if (principal.kind === "subaccount") requireOnly(subaccountFields, ownFields, patch);
   checkFields(subaccountFields, patch);
   return inTransaction(db, async (trx) => {
@@ -70,6 +76,21 @@ export async function changeSubaccount(
     await tell(trx, principal, before, after, clock);
     return after;
   });
+}
+
+/** With the scope `billing` what bills are grouped by, and nothing else; another's account is not-found before anything is said of rights. */
+async function requireRight(
+  db: Db,
+  principal: Principal,
+  ref: SubaccountRef,
+  patch: SubaccountPatch,
+  clock: Clock,
+): Promise<void> {
+  if (!scopesOf(principal).includes("billing")) return requireChange(principal);
+  await findSubaccount(db, principal, ref, clock);
+  const given = Object.entries(patch).filter(([, value]) => value !== undefined);
+  if (given.every(([name]) => billingFields.includes(name as keyof SubaccountDetails))) requireBilling(principal);
+  else requireChange(principal);
 }
 
 function merged(before: Subaccount, given: SubaccountPatch): SubaccountPatch {

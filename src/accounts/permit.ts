@@ -15,6 +15,15 @@ export function requireDevelop(principal: Principal): void {
   requireScope(principal, ["full", "develop"]);
 }
 
+/**
+ * What bills are grouped by: a member with the role billing may change it, since he may read the account too.
+ * @throws Fault forbidden without the scopes `read` and `billing`, or `full`, and for an account that may only read now.
+ */
+export function requireBilling(principal: Principal): void {
+  requireScope(principal, ["full", "billing"]);
+  requireScope(principal, ["full", "read"]);
+}
+
 function requireScope(principal: Principal, any: readonly Scope[]): void {
   if (principal.kind !== "operator" && principal.frozen !== undefined) {
     throw new Fault("forbidden", `This account is ${principal.frozen}: it may read, and change nothing.`);

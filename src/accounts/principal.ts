@@ -36,7 +36,10 @@ export type Principal = Operator | MasterPrincipal | SubaccountPrincipal;
 /** Why the account may read and change nothing. The operator who acts for it is not bound. */
 export type Frozen = "pending" | "disabled" | "suspended" | "expired" | "closed" | "archived";
 
-/** `full` is all that the key's kind may do; the others are parts of it. `develop`: credentials, domains, keys that can no more. */
+/**
+ * `full` is all that the key's kind may do; the others are parts of it. `develop`: credentials, domains, keys that can no more.
+ * `billing`: what bills are made of and, with `read`, what they are grouped by (a subaccount's billing profile).
+ */
 export const scopes = ["full", "read", "send", "develop", "billing"] as const;
 export type Scope = (typeof scopes)[number];
 

@@ -65,6 +65,9 @@ export const subaccountFields = {
 /** What a subaccount may change of itself: nothing that decides how much it sends or who hears of it. */
 export const ownFields: readonly (keyof SubaccountDetails)[] = ["ownerName", "ownerEmail", "language", "timeZone"];
 
+/** What its bills are grouped by: with the scope `billing` too. */
+export const billingFields: readonly (keyof SubaccountDetails)[] = ["billingProfile"];
+
 /** As the audit log keeps it. */
 export function subaccountMembers(subaccount: Subaccount): Record<string, unknown> {
   return rule.membersOf(subaccountFields, subaccount);

@@ -10,6 +10,7 @@ import { metricsAnswer, mountHealth } from "./health.ts";
 import { createDoorkeeper, type Doorkeeper } from "./identify.ts";
 import { mountLogos } from "./logo.ts";
 import { type Env, mount } from "./mount.ts";
+import { prefersPage } from "./negotiate.ts";
 import { openApiDocument, registerSecurity } from "./openapi.ts";
 import { mountPages } from "./pages.ts";
 import { answerProblem, Problem, problemOf } from "./problem.ts";
@@ -28,11 +29,11 @@ export function createApp(deps: Deps, draining: () => boolean = () => false): Ap
   mountHealth(app, { ...deps, draining });
   mountDocument(app);
   mountPages(app);
-  if (deps.portal !== undefined) app.route("/", deps.portal);
+  if (deps.portal !== undefined) app.route("/", deps.portal.app);
   mountLogos(app, deps);
   if (deps.config.metricsPort === 0) mountMetrics(app, deps, doorkeeper);
   answerFailures(app, deps);
-  answerUnknown(app);
+  answerUnknown(app, deps);
   return { app, endpoints };
 }
 
@@ -80,18 +81,30 @@ function answerFailures(app: OpenAPIHono<Env>, { log }: Deps): void {
   });
 }
 
-/** 405 where the path is known with other methods, else 404. */
-function answerUnknown(app: OpenAPIHono<Env>): void {
+/** Of programs: what is unknown there is a problem, whoever asks. */
+const FOR_PROGRAMS = /^\/(?:v1|problems|openapi\.json|metrics|healthz|readyz)(?:\/|$)/;
+
+/** 405 where the path is known with other methods, else 404; a page for browsers. */
+function answerUnknown(app: OpenAPIHono<Env>, { portal }: Deps): void {
   const known = app.routes
     .filter(({ method, path }) => method !== "ALL" && !path.includes("*"))
     .map(({ method, path }) => ({ method, pattern: new RegExp(`^${path.replaceAll(/:[^/]+/g, "[^/]+")}$`) }));
-  app.notFound((c) => {
+  app.notFound(async (c) => {
+    const page =
+      portal !== undefined && !FOR_PROGRAMS.test(c.req.path) && prefersPage(c.req.header("accept"))
+        ? portal
+        : undefined;
     const methods = new Set(known.filter(({ pattern }) => pattern.test(c.req.path)).map(({ method }) => method));
     if (methods.size === 0 || methods.has(c.req.method)) {
+      if (page !== undefined) return page.answerUnknown(c, 404);
       return answerProblem(new Problem("not-found", "There is nothing at this path."), c.get("instance"));
     }
     if (methods.has("GET")) methods.add("HEAD");
     const allow = [...methods].sort().join(", ");
+    if (page !== undefined) {
+      c.header("Allow", allow);
+      return page.answerUnknown(c, 405);
+    }
     const problem = new Problem("method-not-allowed", `This path knows: ${allow}.`, { headers: { Allow: allow } });
     return answerProblem(problem, c.get("instance"));
   });

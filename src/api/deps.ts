@@ -1,5 +1,5 @@
 /** What the door for programs is given. Everything it can reach stands here. */
-import type { Hono } from "hono";
+import type { Context, Hono } from "hono";
 import type { Authenticator } from "../accounts/authenticate.ts";
 import type { InviteDeps } from "../people/invitations.ts";
 import type { Passwords } from "../people/passwords.ts";
@@ -30,6 +30,13 @@ export type ApiConfig = Pick<
   | "retentionClosedMs"
 >;
 
+/** Pages for people, behind the same port. */
+export type Pages = Readonly<{
+  app: Hono<Env>;
+  /** In place of a problem, for a browser that asks for a path where there is nothing. */
+  answerUnknown(c: Context<Env>, status: 404 | 405): Promise<Response>;
+}>;
+
 export type Deps = Readonly<{
   db: Db;
   clock: Clock;
@@ -43,8 +50,7 @@ export type Deps = Readonly<{
   passwords: Passwords;
   /** Base of links, without a slash at the end. */
   publicUrl(): string;
-  /** Pages for people, behind the same port. */
-  portal?: Hono<Env>;
+  portal?: Pages;
   /** Tells the gate what the rows of an account say now. */
   publish(accountId: AccountId): Promise<void>;
   ready: Readiness;

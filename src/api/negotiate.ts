@@ -10,6 +10,15 @@ export function negotiate<T extends string>(accept: string, types: readonly [T, 
   throw new Problem("not-acceptable", `This can be had as ${types.join(" or ")}.`);
 }
 
+const OF_PROGRAMS = ["application/problem+json", "application/json"];
+
+/** Whether a page is wanted more than a problem document: by a browser, and not by who takes anything. */
+export function prefersPage(accept = ""): boolean {
+  const ranges = accept.split(",").map(parseRange);
+  const page = qualityOf("text/html", ranges);
+  return OF_PROGRAMS.every((type) => page > qualityOf(type, ranges));
+}
+
 type Range = Readonly<{ type: string; quality: number }>;
 
 function parseRange(text: string): Range {

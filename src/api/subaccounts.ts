@@ -171,8 +171,9 @@ function change(deps: Deps): Endpoint {
       path: "/v1/subaccounts/{id}",
       tag,
       summary: "Change a subaccount, its limit among the rest",
-      description: "A JSON merge patch. A new limit rules the next message.",
-      access: { who: owners, scopes: [] },
+      description:
+        "A JSON merge patch. A new limit rules the next message. With the scopes `read` and `billing` it changes billing_profile alone.",
+      access: { who: owners, scopes: ["billing"] },
       params: idParams("sub"),
       body: subaccountChange,
       status: 200,

@@ -1,10 +1,14 @@
-/** The built-in mailbox, as its owners see it: newest first, and one mail with its readable text. */
+/**
+ * The built-in mailbox, as its owners see it: newest first, and one mail with its readable text.
+ *
+ * Invariant: letters of ours hold links that log somebody in; who may only read is shown none of them, or he could do all.
+ */
 import { sql } from "kysely";
 import { type Attachment, simpleParser } from "mailparser";
-import { type Principal, reachOf } from "../accounts/principal.ts";
+import { type Principal, reachOf, scopesOf } from "../accounts/principal.ts";
 import type { Db } from "../platform/database.ts";
 import { notFound } from "../platform/errors.ts";
-import type { CapturedId, MasterId, MessageId, SubaccountId } from "../platform/ids.ts";
+import { type CapturedId, type MasterId, type MessageId, PLATFORM, type SubaccountId } from "../platform/ids.ts";
 
 export type CapturedMail = Readonly<{
   id: CapturedId;
@@ -91,6 +95,7 @@ function select(db: Db, principal: Principal) {
   let query = db.selectFrom("captured");
   if (masterId !== null) query = query.where("master_id", "=", masterId);
   if (subaccountId !== null) query = query.where("subaccount_id", "=", subaccountId);
+  if (!scopesOf(principal).includes("full")) query = query.where("subaccount_id", "<>", PLATFORM);
   return query;
 }
 

@@ -107,7 +107,8 @@ async function provenOrNew(db: Db, invited: Place, input: Acceptance, passwords:
       .where("id", "=", invited.personId)
       .executeTakeFirstOrThrow();
     if (await passwords.matches(input.password, hash)) return null;
-    throw new Fault("unauthorized", "This is not the password of your account here. You may reset it.");
+    const detail = "This is not the password of your account here. You may reset it.";
+    throw new Fault("unauthorized", detail, [{ pointer: "/password", detail }]);
   }
   const wrong = passwordRule(input.password);
   if (wrong !== undefined) throw invalid("/password", wrong);

@@ -6,7 +6,10 @@ export type { Role } from "../platform/schema-people.ts";
 
 export const roles = ["owner", "admin", "developer", "billing", "viewer"] as const satisfies readonly Role[];
 
-/** As scopes of keys, so that a person and a key are asked the same question. Nobody but a master has bills. */
+/**
+ * As scopes of keys, so that a person and a key are asked the same question. Nobody but a master has bills; a viewer reads
+ * them too, and `billing` adds that he says to which billing profile a subaccount belongs.
+ */
 export const scopesOf: Readonly<Record<Role, readonly Scope[]>> = {
   owner: ["full"],
   admin: ["full"],

@@ -48,6 +48,8 @@ export type Session = Readonly<{
   role: Role | null;
   masterId: MasterId | null;
   subaccountId: SubaccountId | null;
+  /** As its master calls it; for who acts for it, and not for its own people. */
+  accountName: string | null;
   /** Null: the operator's own. */
   state: ShownState | null;
   /** What has to be done before anything else. */
@@ -164,6 +166,7 @@ function selectSession(db: Db, hash: Buffer, clock: Clock) {
     .leftJoin("master as m", "m.id", "x.master_id")
     .selectAll("x")
     .select(["b.role", "p.email", "p.name", "p.language", "p.time_zone", "p.password_temporary"])
+    .select(["s.name as s_name", "m.name as m_name"])
     .select(["p.totp_confirmed_at", "m.enforce_2fa as m_enforce", "s.enforce_2fa as s_enforce"])
     .select(["m.state as m_state", "m.suspended_at as m_suspended_at", "m.expires_at as m_expires_at"])
     .select(["s.state as s_state", "s.suspended_at as s_suspended_at", "s.expires_at as s_expires_at"])
@@ -189,6 +192,7 @@ function sessionOf(row: Row, csrf: string, now: Date): Session {
     role: row.role,
     masterId: row.master_id,
     subaccountId: row.subaccount_id,
+    accountName: row.acting === null ? null : (row.s_name ?? row.m_name),
     state,
     must,
     acting: row.acting,

@@ -19,9 +19,16 @@ import { mountRaise } from "./raise.ts";
 import { mountRenew } from "./renew.ts";
 import { mountReset } from "./reset.ts";
 import { mountTransfer } from "./transfer.ts";
-import type { Env } from "./visit.ts";
+import { answerUnknown } from "./unknown.ts";
+import type { Env, Visit } from "./visit.ts";
 
-export function createPortal(options: PortalOptions): Hono<Env> {
+export type Portal = Readonly<{
+  app: Hono<Env>;
+  /** For a browser that asks for a path where there is nothing, here or elsewhere. */
+  answerUnknown(c: Visit, status: 404 | 405): Promise<Response>;
+}>;
+
+export function createPortal(options: PortalOptions): Portal {
   const deps = { ...options, trusted: networks(options.config.trustedProxies) };
   const app = new Hono<Env>();
   mountStyle(app);
@@ -33,7 +40,7 @@ export function createPortal(options: PortalOptions): Hono<Env> {
   mountAccount(app, deps);
   mountRenew(app, deps);
   mountTransfer(app, deps);
-  return app;
+  return { app, answerUnknown: (c, status) => answerUnknown(c, deps, status) };
 }
 
 function mountStyle(app: Hono<Env>): void {

@@ -4,7 +4,7 @@ import { html } from "hono/html";
 import { Fault } from "../platform/errors.ts";
 import type { PortalDeps } from "./deps.ts";
 import { hostBrand } from "./host-brand.ts";
-import { answerPage, type Html, type Page } from "./page.ts";
+import { answerPage, type Html, type Wrong } from "./page.ts";
 import { type Visit, wantsJson } from "./visit.ts";
 
 const statuses = {
@@ -21,7 +21,7 @@ const statuses = {
 } as const;
 
 /** The page again, with what is wrong; anything that is no Fault goes on to be answered as a failure. */
-export function errorOf(error: unknown): Pick<Page, "error" | "status"> {
+export function errorOf(error: unknown): Wrong {
   if (!(error instanceof Fault)) throw error;
   const field = error.details[0]?.pointer.slice(1);
   return { error: { detail: error.message, field }, status: statuses[error.kind] };

@@ -6,7 +6,7 @@ import { acceptInvitation, readInvitation } from "../people/invitations.ts";
 import type { Place } from "../people/person.ts";
 import { lettersOf, type PortalDeps } from "./deps.ts";
 import { answerFault, errorOf } from "./faults.ts";
-import { answerPage, field, newPassword, type Page } from "./page.ts";
+import { answerPage, fieldsOf, newPassword, type Page, type Wrong } from "./page.ts";
 import { type Env, readForm, requireOwnPage } from "./visit.ts";
 
 const TITLE = "Accept your invitation";
@@ -24,19 +24,20 @@ export function mountInvite(app: Hono<Env>, deps: PortalDeps): void {
   });
   app.post("/invite/:token", async (c) => {
     c.set("route", "/invite/{token}");
-    let page: Page | undefined;
+    let pageAgain: ((wrong: Wrong) => Page) | undefined;
     try {
       requireOwnPage(c);
       const token = c.req.param("token");
       const invited = await readInvitation(db, token, keyring, clock);
       const { name, password = "" } = await readForm(c);
-      page = invitePage(await brandFor(deps, invited), invited, name);
+      const brand = await brandFor(deps, invited);
+      pageAgain = (wrong) => invitePage(brand, invited, name, wrong);
       await acceptInvitation(db, token, { name, password }, deps);
       return c.redirect("/login", 303);
     } catch (error) {
-      if (page === undefined) return answerFault(c, deps, TITLE, error);
       const wrong = errorOf(error);
-      return wrong.status === 410 ? answerFault(c, deps, TITLE, error) : answerPage(c, { ...page, ...wrong });
+      if (pageAgain === undefined || wrong.status === 410) return answerFault(c, deps, TITLE, error);
+      return answerPage(c, pageAgain(wrong));
     }
   });
 }
@@ -45,7 +46,8 @@ function brandFor(deps: PortalDeps, place: Place): Promise<Brand> {
   return brandOf(deps.db, place, lettersOf(deps).config);
 }
 
-function invitePage(brand: Brand, { email, hasPassword, name }: Place, given = name ?? ""): Page {
+function invitePage(brand: Brand, { email, hasPassword, name }: Place, given = name ?? "", wrong: Wrong = {}): Page {
+  const field = fieldsOf(wrong);
   const fields = hasPassword
     ? field({
         name: "password",
@@ -55,12 +57,12 @@ function invitePage(brand: Brand, { email, hasPassword, name }: Place, given = n
         focus: true,
       })
     : html`${field({ name: "name", label: "Your name", value: given, autocomplete: "name", focus: true })}
-${newPassword("Password")}`;
+${field(newPassword("Password"))}`;
   const content = html`<p>You are invited as <strong>${email}</strong>.</p>
 <form method="post">
 <input type="hidden" name="email" autocomplete="username" value="${email}">
 ${fields}
 <p><button>Accept</button></p>
 </form>`;
-  return { title: TITLE, brand, content };
+  return { title: TITLE, brand, content, ...wrong };
 }

@@ -10,7 +10,7 @@ import { formatAccount, formatId, parseId } from "../platform/ids.ts";
 import type { PortalDeps } from "./deps.ts";
 import { errorOf } from "./faults.ts";
 import { hostBrand } from "./host-brand.ts";
-import { answerPage, field, hidden, type Page } from "./page.ts";
+import { answerPage, fieldsOf, hidden, type Page, type Wrong } from "./page.ts";
 import {
   clientOf,
   type Env,
@@ -82,11 +82,8 @@ async function logInPerson(c: Visit, deps: PortalDeps, form: Form): Promise<Resp
   if (answer.kind === "second-factor") return answerPage(c, codePage(brand, { email, next, proof: answer.proof }));
   const wrong = errorOf(refusalOf(answer));
   if (form.proof !== undefined && answer.kind === "denied") {
-    const again = {
-      error: { detail: "This code is not right, or was used before.", field: "totp" },
-      status: 401,
-    } as const;
-    return answerPage(c, { ...codePage(brand, { email, next, proof: form.proof }), ...again });
+    const error = { detail: "This code is not right, or was used before.", field: "totp" };
+    return answerPage(c, codePage(brand, { email, next, proof: form.proof }, { error, status: 401 }));
   }
   return answerPage(c, { ...logInPage(brand, { email, next }), ...wrong });
 }
@@ -103,6 +100,7 @@ function refusalOf(answer: Exclude<LogInAnswer, { kind: "in" }>): Fault {
 type Given = Readonly<{ email?: string | undefined; next?: string | undefined; proof?: string }>;
 
 function logInPage(brand: Brand, { email, next }: Given): Page {
+  const field = fieldsOf();
   const content = html`<form method="post" action="/login">
 ${field({ name: "email", label: "E-mail address", type: "email", value: email, autocomplete: "username", focus: true })}
 ${field({ name: "password", label: "Password", type: "password", autocomplete: "current-password" })}
@@ -113,7 +111,8 @@ ${next === undefined ? "" : hidden("next", next)}
   return { title: "Log in", brand, content };
 }
 
-function codePage(brand: Brand, { email = "", next, proof = "" }: Given): Page {
+function codePage(brand: Brand, { email = "", next, proof = "" }: Given, wrong: Wrong = {}): Page {
+  const field = fieldsOf(wrong);
   const hint = "Six digits of your authenticator, or one of your recovery codes.";
   const content = html`<form method="post" action="/login">
 ${field({ name: "totp", label: "Code", hint, autocomplete: "one-time-code", focus: true })}
@@ -121,7 +120,7 @@ ${hidden("email", email)}${hidden("proof", proof)}${next === undefined ? "" : hi
 <p><button>Log in</button></p>
 </form>
 <p><a href="/login">Start again</a></p>`;
-  return { title: "Second factor", brand, content };
+  return { title: "Second factor", brand, content, ...wrong };
 }
 
 /** Who is logged in, as what, and what has to be done first. */

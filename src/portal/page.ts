@@ -3,6 +3,7 @@ import { html, raw } from "hono/html";
 import type { HtmlEscapedString } from "hono/utils/html";
 import { type Brand, inkOn } from "../branding/brand.ts";
 import type { Session } from "../people/sessions.ts";
+import { formatAccount } from "../platform/ids.ts";
 import type { Visit } from "./visit.ts";
 
 export type Html = HtmlEscapedString | Promise<HtmlEscapedString>;
@@ -14,8 +15,11 @@ export type Page = Readonly<{
   /** What was wrong, told first; `field` leads to the input. */
   error?: Readonly<{ detail: string; field?: string | undefined }> | undefined;
   content: Html;
-  status?: 200 | 401 | 403 | 404 | 409 | 410 | 422 | 429 | 503;
+  status?: 200 | 401 | 403 | 404 | 405 | 409 | 410 | 422 | 429 | 503;
 }>;
+
+/** What is wrong with what was sent, and the status that says so. */
+export type Wrong = Pick<Page, "error" | "status">;
 
 /** Only our own style; forms go to this host; nothing may frame it. */
 function policyOf(brand: Brand, nonce: string): string {
@@ -54,12 +58,13 @@ ${content}
   });
 }
 
-/** Those who act for somebody see it on every page, and for whom the log holds it. */
-function actingBar({ acting, csrf, expiresAt }: Session): Html {
-  if (acting === null) return html``;
-  const what = acting.read_only ? "You look at" : "You act for";
-  return html`<form class="acting" method="post" action="/logout" role="status">
-<span>${what} somebody else's account until ${expiresAt.toISOString().slice(11, 16)} UTC: ${acting.reason}</span>
+/** Those who act for somebody see on every page for whom, why, how far their rights go, and until when. */
+function actingBar({ acting, masterId, subaccountId, accountName, csrf, expiresAt }: Session): Html {
+  if (acting === null || masterId === null) return html``;
+  const rights = acting.read_only ? "you may look, and change nothing" : "with all rights";
+  return html`<form class="acting" method="post" action="/logout" aria-label="Acting for another account">
+<p>You act for <strong>${accountName}</strong> (${formatAccount({ masterId, subaccountId })}), ${rights}, until
+<time datetime="${expiresAt.toISOString()}">${shownTime(expiresAt)}</time>.<br>Reason: ${acting.reason}</p>
 <input type="hidden" name="csrf" value="${csrf}"><button>Leave</button></form>`;
 }
 
@@ -75,29 +80,43 @@ export type Field = Readonly<{
   hint?: string;
   value?: string | undefined;
   autocomplete: string;
-  /** It is the one that was wrong. */
-  wrong?: boolean;
   optional?: boolean;
   numeric?: boolean;
+  /** Of a form that has not come back. */
   focus?: boolean;
 }>;
 
-export function field(input: Field): Html {
-  const { name, label, type = "text", hint, value = "", autocomplete, wrong, optional, numeric, focus } = input;
-  const described = hint === undefined ? "" : html` aria-describedby="${name}-hint"`;
+/** Fields of a form: in one that has come back, the field that was wrong says so and why, and has the focus. */
+export function fieldsOf({ error }: Wrong = {}): (input: Field) => Html {
+  return (input) => {
+    if (error?.field === undefined) return field(input);
+    return error.field === input.name
+      ? field({ ...input, focus: true }, error.detail)
+      : field({ ...input, focus: false });
+  };
+}
+
+function field(input: Field, wrong?: string): Html {
+  const { name, label, type = "text", hint, value = "", autocomplete, optional, numeric, focus } = input;
+  const notes = [hint === undefined ? "" : `${name}-hint`, wrong === undefined ? "" : `${name}-error`];
+  const described = notes.filter((id) => id !== "").join(" ");
   return html`<p class="field"><label for="${name}">${label}</label>
 ${hint === undefined ? "" : html`<span class="hint" id="${name}-hint">${hint}</span>`}
-<input id="${name}" name="${name}" type="${type}" value="${value}" autocomplete="${autocomplete}"${described}${optional ? "" : raw(" required")}${wrong ? raw(' aria-invalid="true"') : ""}${numeric ? raw(' inputmode="numeric"') : ""}${focus ? raw(" autofocus") : ""}></p>`;
+${wrong === undefined ? "" : html`<span class="wrong" id="${name}-error">${wrong}</span>`}
+<input id="${name}" name="${name}" type="${type}" value="${value}" autocomplete="${autocomplete}"${described === "" ? "" : html` aria-describedby="${described}"`}${optional ? "" : raw(" required")}${wrong === undefined ? "" : raw(' aria-invalid="true"')}${numeric ? raw(' inputmode="numeric"') : ""}${focus ? raw(" autofocus") : ""}></p>`;
 }
 
 /** For a password that is chosen here. */
-export function newPassword(label: string, more: Pick<Field, "focus" | "wrong"> = {}): Html {
+export function newPassword(label: string): Field {
   const hint = "At least 12 characters: some words in a row are easy to keep in mind.";
-  return field({ name: "password", label, type: "password", autocomplete: "new-password", hint, ...more });
+  return { name: "password", label, type: "password", autocomplete: "new-password", hint };
 }
 
 export const hidden = (name: string, value: string): Html =>
   html`<input type="hidden" name="${name}" value="${value}">`;
+
+/** Of an instant today. */
+export const shownTime = (at: Date): string => `${at.toISOString().slice(11, 16)} UTC`;
 
 /** Instants on pages are UTC: whoever reads them compares them with the API. */
 export const shownInstant = (at: Date): string => `${at.toISOString().slice(0, 16).replace("T", " ")} UTC`;

@@ -6,7 +6,7 @@ import { changePassword } from "../people/own-person.ts";
 import { ABSOLUTE_MS, rotateSession, type Session } from "../people/sessions.ts";
 import { lettersOf, type PortalDeps } from "./deps.ts";
 import { errorOf } from "./faults.ts";
-import { answerPage, field, hidden, newPassword, type Page } from "./page.ts";
+import { answerPage, fieldsOf, hidden, newPassword, type Wrong } from "./page.ts";
 import { type Env, sessionOf, type Visit } from "./visit.ts";
 import { sessionBrand, withSession } from "./with-session.ts";
 
@@ -35,14 +35,15 @@ export function mountPassword(app: Hono<Env>, deps: PortalDeps): void {
   );
 }
 
-async function answer(c: Visit, deps: PortalDeps, session: Session, wrong: Pick<Page, "error" | "status"> = {}) {
+async function answer(c: Visit, deps: PortalDeps, session: Session, wrong: Wrong = {}) {
+  const field = fieldsOf(wrong);
   const temporary = session.must === "change-password";
   const content = html`${temporary ? html`<p>Your password is temporary: choose one of your own.</p>` : ""}
 <form method="post" action="${PATH}">
 ${hidden("csrf", session.csrf)}
 <input type="hidden" name="email" autocomplete="username" value="${session.person?.email ?? ""}">
-${field({ name: "current_password", label: temporary ? "Temporary password" : "Password", type: "password", autocomplete: "current-password", focus: true, wrong: wrong.error?.field === "current_password" })}
-${newPassword("New password", { wrong: wrong.error?.field === "password" })}
+${field({ name: "current_password", label: temporary ? "Temporary password" : "Password", type: "password", autocomplete: "current-password", focus: true })}
+${field(newPassword("New password"))}
 <p><button>Change the password</button></p>
 </form>`;
   return answerPage(c, {

@@ -8,7 +8,7 @@ import { Fault } from "../platform/errors.ts";
 import { formatId } from "../platform/ids.ts";
 import { lettersOf, type PortalDeps } from "./deps.ts";
 import { answerFault, errorOf } from "./faults.ts";
-import { answerPage, field, type Html, hidden, type Page, shownInstant } from "./page.ts";
+import { answerPage, fieldsOf, type Html, hidden, type Page, shownInstant, type Wrong } from "./page.ts";
 import { type Env, readForm, requireToken, sessionOf, type Visit } from "./visit.ts";
 
 const TITLE = "Raise the limit";
@@ -20,31 +20,36 @@ export function mountRaise(app: Hono<Env>, deps: PortalDeps): void {
     try {
       const session = await sessionOf(c, deps);
       const raise = await readRaise(deps.db, c.req.param("token"), deps);
-      return answerPage(c, await raisePage(c, deps, raise, session));
+      return answerPage(c, await raisePage(c, deps, raise, { session }));
     } catch (error) {
       return answerFault(c, deps, TITLE, error);
     }
   });
   app.post("/raise/:token", async (c) => {
     c.set("route", ROUTE);
-    let page: Page | undefined;
+    let pageAgain: ((wrong: Wrong) => Promise<Page>) | undefined;
     try {
       const form = await readForm(c);
       const session = await sessionOf(c, deps);
       if (session !== undefined) requireToken(form, session);
       const token = c.req.param("token");
       const raise = await readRaise(deps.db, token, deps);
-      page = await raisePage(c, deps, raise, session, form.limit);
+      pageAgain = (wrong) => raisePage(c, deps, raise, { session, given: form.limit, wrong });
       const changed = await confirmRaise(deps.db, token, wholeOf(form.limit), session?.principal, deps);
       const content = html`<p>${changed.name} may send to ${count(changed.monthlyLimit ?? 0)} recipients in a period now.
 The next message is accepted up to there.</p>`;
-      return answerPage(c, { ...page, title: "The limit is raised", content });
+      return answerPage(c, { ...(await pageAgain({})), title: "The limit is raised", content });
     } catch (error) {
-      if (page === undefined) return answerFault(c, deps, TITLE, error);
-      const wrong = errorOf(error);
-      return wrong.status === 410 ? answerFault(c, deps, TITLE, error) : answerPage(c, { ...page, ...wrong });
+      const wrong = atLimit(errorOf(error));
+      if (pageAgain === undefined || wrong.status === 410) return answerFault(c, deps, TITLE, error);
+      return answerPage(c, await pageAgain(wrong));
     }
   });
+}
+
+/** There is one field: what is wrong with the account's limit is wrong with it. */
+function atLimit({ error, ...rest }: Wrong): Wrong {
+  return { ...rest, error: error && { ...error, field: error.field === "monthly_limit" ? "limit" : error.field } };
 }
 
 /** Thousands may be set apart as the page shows them. @throws Fault invalid at /limit */
@@ -61,9 +66,9 @@ async function raisePage(
   c: Visit,
   deps: PortalDeps,
   raise: Raise,
-  session: Session | undefined,
-  given?: string,
+  { session, given, wrong = {} }: Readonly<{ session: Session | undefined; given?: string | undefined; wrong?: Wrong }>,
 ): Promise<Page> {
+  const field = fieldsOf(wrong);
   const { subaccount, limit, usage, proposal, bound } = raise;
   const brand = await brandOf(deps.db, { masterId: subaccount.masterId, subaccountId: null }, lettersOf(deps).config);
   const rows: [string, string][] = [
@@ -81,7 +86,7 @@ ${field({ name: "limit", label: "New monthly limit", value: given ?? String(prop
 <p><button>Raise the limit</button></p>
 </form>
 ${boundNote(c, bound, limit, session)}`;
-  return { title: TITLE, brand, session, content };
+  return { title: TITLE, brand, session, content, ...wrong };
 }
 
 function forecastRows({ forecast }: Raise): [string, string][] {

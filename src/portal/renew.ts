@@ -11,7 +11,7 @@ import { memberPrincipal } from "../people/person.ts";
 import type { Session } from "../people/sessions.ts";
 import type { PortalDeps } from "./deps.ts";
 import { errorOf } from "./faults.ts";
-import { answerPage, type Html, hidden, type Page, shownInstant } from "./page.ts";
+import { answerPage, type Html, hidden, shownInstant, type Wrong } from "./page.ts";
 import { type Env, sessionOf, type Visit } from "./visit.ts";
 import { sessionBrand, withSession } from "./with-session.ts";
 
@@ -46,7 +46,7 @@ function ownerOf(session: Session): SubaccountPrincipal | undefined {
   return memberPrincipal({ masterId, subaccountId, memberId, role }) as SubaccountPrincipal;
 }
 
-async function answer(c: Visit, deps: PortalDeps, session: Session, wrong: Pick<Page, "error" | "status"> = {}) {
+async function answer(c: Visit, deps: PortalDeps, session: Session, wrong: Wrong = {}) {
   const page = { title: "Renew as my own account", brand: await sessionBrand(deps, session), session, ...wrong };
   return answerPage(c, { ...page, content: await contentFor(deps, session) });
 }

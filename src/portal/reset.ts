@@ -7,7 +7,7 @@ import { completeReset, readReset, requestReset } from "../people/reset.ts";
 import { lettersOf, type PortalDeps } from "./deps.ts";
 import { answerFault, errorOf } from "./faults.ts";
 import { hostBrand } from "./host-brand.ts";
-import { answerPage, field, newPassword, type Page } from "./page.ts";
+import { answerPage, fieldsOf, newPassword, type Page, type Wrong } from "./page.ts";
 import { type Env, readForm } from "./visit.ts";
 
 const ASK = "Forgotten password";
@@ -35,7 +35,7 @@ export function mountReset(app: Hono<Env>, deps: PortalDeps): void {
       const wrong = errorOf(error);
       if (wrong.status !== 422) return answerFault(c, deps, SET, error, askAgain);
       const place = await readReset(db, c.req.param("token"), keyring, clock);
-      return answerPage(c, { ...setPage(await brandFor(deps, place), place), ...wrong });
+      return answerPage(c, setPage(await brandFor(deps, place), place, wrong));
     }
   });
 }
@@ -47,7 +47,7 @@ function mountAsking(app: Hono<Env>, deps: PortalDeps): void {
     c.set("route", "/reset");
     const content = html`<p>We send a link to your address, by which you choose a new one.</p>
 <form method="post" action="/reset">
-${field({ name: "email", label: "E-mail address", type: "email", autocomplete: "username", focus: true })}
+${fieldsOf()({ name: "email", label: "E-mail address", type: "email", autocomplete: "username", focus: true })}
 <p><button>Send the link</button></p>
 </form>`;
     return answerPage(c, { title: ASK, brand: await hostBrand(c, deps), content });
@@ -72,12 +72,13 @@ function brandFor(deps: PortalDeps, place: Place | undefined): Promise<Brand> {
   return brandOf(deps.db, place ?? nobody, lettersOf(deps).config);
 }
 
-function setPage(brand: Brand, place: Place | undefined): Page {
+function setPage(brand: Brand, place: Place | undefined, wrong: Wrong = {}): Page {
+  const field = fieldsOf(wrong);
   const content = html`<p>Where you are logged in, you will have to log in again.</p>
 <form method="post">
 ${place === undefined ? "" : html`<input type="hidden" name="email" autocomplete="username" value="${place.email}">`}
-${newPassword("New password", { focus: true })}
+${field({ ...newPassword("New password"), focus: true })}
 <p><button>Set the password</button></p>
 </form>`;
-  return { title: SET, brand, content };
+  return { title: SET, brand, content, ...wrong };
 }

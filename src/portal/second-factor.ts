@@ -15,7 +15,7 @@ import { ABSOLUTE_MS, rotateSession, type Session } from "../people/sessions.ts"
 import { Fault, invalid } from "../platform/errors.ts";
 import type { PortalDeps } from "./deps.ts";
 import { errorOf } from "./faults.ts";
-import { answerPage, field, type Html, hidden, type Page } from "./page.ts";
+import { answerPage, fieldsOf, type Html, hidden, type Wrong } from "./page.ts";
 import { type Env, sessionOf, type Visit } from "./visit.ts";
 import { sessionBrand, withSession } from "./with-session.ts";
 
@@ -68,16 +68,16 @@ function personOf({ person }: Session): NonNullable<Session["person"]> {
   return person;
 }
 
-async function answer(c: Visit, deps: PortalDeps, session: Session, wrong: Pick<Page, "error" | "status"> = {}) {
+async function answer(c: Visit, deps: PortalDeps, session: Session, wrong: Wrong = {}) {
   const brand = await sessionBrand(deps, session);
   const { csrf } = session;
   const person = personOf(session);
   const enrolment = await openEnrolment(deps.db, person, brand.productName, deps.keyring);
   const content = person.secondFactor
-    ? removal(csrf)
+    ? removal(csrf, wrong)
     : enrolment === undefined
       ? start(session, brand)
-      : confirmation(enrolment, csrf);
+      : confirmation(enrolment, csrf, wrong);
   return answerPage(c, { title: TITLE, brand, session, content, ...wrong });
 }
 
@@ -88,7 +88,8 @@ phone that shows a new code every 30 seconds.</p>
 <form method="post" action="${PATH}">${hidden("csrf", csrf)}<p><button>Set it up</button></p></form>`;
 }
 
-function confirmation({ secret, svg }: Enrolment, csrf: string): Html {
+function confirmation({ secret, svg }: Enrolment, csrf: string, wrong: Wrong): Html {
+  const field = fieldsOf(wrong);
   const hint = "The six digits that it shows now.";
   return html`<p>Scan this with your authenticator, or type in the secret:</p>
 <div class="qr">${raw(svg)}</div>
@@ -107,7 +108,8 @@ Print them, or keep them where you keep passwords: they are not shown again.</p>
 <p><a href="/account">I have kept them</a></p>`;
 }
 
-function removal(csrf: string): Html {
+function removal(csrf: string, wrong: Wrong): Html {
+  const field = fieldsOf(wrong);
   const hint = "Of your authenticator, or a recovery code.";
   return html`<p>A second factor is set up.</p>
 <form method="post" action="${PATH}/remove">

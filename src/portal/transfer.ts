@@ -7,7 +7,7 @@ import type { Session } from "../people/sessions.ts";
 import { Fault, invalid } from "../platform/errors.ts";
 import type { PortalDeps } from "./deps.ts";
 import { errorOf } from "./faults.ts";
-import { answerPage, field, hidden, type Page } from "./page.ts";
+import { answerPage, fieldsOf, hidden, type Wrong } from "./page.ts";
 import { type Env, type Form, sessionOf, type Visit } from "./visit.ts";
 import { sessionBrand, withSession } from "./with-session.ts";
 
@@ -59,9 +59,10 @@ function limitOf({ monthly_limit: text = "" }: Form, { kind }: Principal): numbe
   return limit;
 }
 
-type Again = Pick<Page, "error" | "status"> & Readonly<{ form?: Form }>;
+type Again = Wrong & Readonly<{ form?: Form }>;
 
 async function answer(c: Visit, deps: PortalDeps, session: Session, { form = {}, ...wrong }: Again) {
+  const field = fieldsOf(wrong);
   const master = session.principal?.kind === "master";
   const hint = "Recipients a month; empty: bounded by your allowance only.";
   const fields = html`${field({ name: "name", label: "What you call it", value: form.name, autocomplete: "off", optional: true })}

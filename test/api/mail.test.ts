@@ -1,7 +1,7 @@
 /** What the API shows and does of mail: messages, the queue, events, the built-in mailbox, statements. */
 import { sql } from "kysely";
 import { describe, expect, test } from "vitest";
-import { parseId } from "../../src/platform/ids.ts";
+import { PLATFORM, parseId } from "../../src/platform/ids.ts";
 import { newSubaccount, OPERATOR_KEY, openDoor } from "./client.ts";
 import { createWorld } from "./world.ts";
 
@@ -109,6 +109,32 @@ describe("the built-in mailbox", () => {
     expect(raw.headers.get("content-type")).toBe("message/rfc822");
     expect(raw.headers.get("content-disposition")).toBe(`attachment; filename="${things.cap}.eml"`);
     expect(raw.headers.get("content-security-policy")).toContain("sandbox");
+  });
+
+  test("shows letters of ours, whose links log people in, to whom has all rights, and not to whom may only read", async () => {
+    const id = parseId("cap", world.sibling.things.cap)!;
+    const subaccountId = parseId("sub", world.sibling.things.sub)!;
+    const belongsTo = (owner: string) =>
+      sql`update captured set subaccount_id = ${owner} where id = ${id}`.execute(door.database.db);
+    const { body: made } = await call("POST", "/v1/keys", { key, body: { name: "reads", scopes: ["read"] } });
+    const seenBy = async (ask: { key: string; account?: string }) => {
+      const { body } = await call("GET", "/v1/captured?limit=100", ask);
+      const path = `/v1/captured/${world.sibling.things.cap}`;
+      const one = [path, `${path}/raw`].map(async (each) => (await call("GET", each, ask)).status);
+      const listed = body.data.some((mail: { id: string }) => mail.id === world.sibling.things.cap);
+      return [listed, ...(await Promise.all(one))];
+    };
+    const reader = { key: made.key };
+    expect(await seenBy(reader)).toEqual([true, 200, 200]); // control: as mail of a subaccount
+    await belongsTo(PLATFORM);
+    expect(await seenBy(reader)).toEqual([false, 404, 404]);
+    for (const whole of [{ key }, operator, { ...operator, account: world.master.things.mas }]) {
+      expect(await seenBy(whole)).toEqual([true, 200, 200]);
+    }
+    for (const other of [world.sibling.key, world.foreign.key]) {
+      expect(await seenBy({ key: other })).toEqual([false, 404, 404]);
+    }
+    await belongsTo(subaccountId);
   });
 
   test("reads encoded text, names attachments, and survives what is no mail", async () => {

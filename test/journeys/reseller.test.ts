@@ -66,7 +66,7 @@ test("its reseller looks into the account: everything to be seen, nothing to be 
   const { body: link } = await master("POST", `/v1/subaccounts/${shop.id}/log_in_as`, body);
   const helper = openBrowser(relay);
   const inside = await helper.submit(await helper.get(new URL(link.url).pathname), {});
-  expect(inside.text).toContain("You look at somebody else's account");
+  expect(inside.text).toContain("you may look, and change nothing");
   expect((await helper.api("GET", "/v1/account")).body.id).toBe(shop.id);
   expect((await change(helper, "PATCH", "/v1/account", { owner_name: "Me" })).status).toBe(403);
   const { body: log } = await as(shop.key, "GET", "/v1/audit?action=account.log_in_as");

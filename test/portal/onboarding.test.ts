@@ -178,8 +178,13 @@ describe("a master helps", () => {
     await browser.get(path);
     const inside = await browser.submit(page, {});
     expect(inside.url).toBe("/account");
-    expect(inside.text).toContain("You look at somebody else's account");
-    expect(inside.text).toContain("Ticket 4711");
+    const bar = /<form class="acting".*?<\/form>/s.exec(inside.html)?.[0] ?? "";
+    expect(bar).toContain(`You act for <strong>Corner Shop</strong> (${shop.id}), you may look, and change nothing`);
+    expect(bar).toContain("Reason: Ticket 4711");
+    const ends = /<time datetime="([^"]+)">(\d\d:\d\d UTC)<\/time>/.exec(bar) ?? [];
+    const { rows } = await pool.query("select expires_at from session where acting ->> 'reason' = 'Ticket 4711'");
+    expect(ends.slice(1)).toEqual([rows[0].expires_at.toISOString(), `${ends[1]?.slice(11, 16)} UTC`]);
+    expect((await browser.get("/renew")).html).toContain(bar); // on every page
     expect((await browser.submit(page, {})).status).toBe(410);
     const account = await browser.api("GET", "/v1/account");
     expect(account.body.id).toBe(shop.id);
@@ -205,7 +210,8 @@ describe("a master helps", () => {
     const { master, shop, of } = await shopWithOwner();
     const { body } = await of("log_in_as", { body: { reason: "to set the language" } });
     const browser = openBrowser(door);
-    await browser.submit(await browser.get(new URL(body.url).pathname), {});
+    const inside = await browser.submit(await browser.get(new URL(body.url).pathname), {});
+    expect(inside.text).toContain(`You act for Corner Shop (${shop.id}), with all rights, until`);
     const { csrf_token: token } = (await browser.api("GET", "/session")).body;
     const ask = { body: { language: "de" }, headers: { "X-CSRF-Token": token } };
     expect((await browser.api("PATCH", "/v1/account", ask)).body.language).toBe("de");
@@ -281,6 +287,42 @@ describe("members", () => {
     expect((await dev.browser.api("POST", path, { body: {}, headers })).status).toBe(201);
     const limit = await dev.browser.api("POST", "/v1/subaccounts", { body: { name: "x", monthly_limit: 1 }, headers });
     expect(limit.status).toBe(403);
+  });
+
+  test("who looks after the bills says to which profile a subaccount belongs, and changes nothing else; a viewer not even that", async () => {
+    const owner = await newOwner(door);
+    const shop = await newSubaccount(door, owner);
+    const strange = await newSubaccount(door, await newMaster(door));
+    const as = async (role: "billing" | "viewer") => {
+      const email = `${role}-${shop.id.slice(-6)}@acme.example`;
+      const { browser } = await newPerson(door, { key: owner.key }, { email, role });
+      await logIn(browser, email);
+      const { csrf_token: token } = (await browser.api("GET", "/session")).body;
+      const patch = (body: unknown, id = shop.id) =>
+        browser.api("PATCH", `/v1/subaccounts/${id}`, { body, headers: { "X-CSRF-Token": token } });
+      return { browser, patch };
+    };
+    const [biller, viewer] = [await as("billing"), await as("viewer")];
+    const answer = await biller.patch({ billing_profile: "Cost centre 7" });
+    expect([answer.status, answer.body.billing_profile]).toEqual([200, "Cost centre 7"]);
+    const { body: log } = await door.call("GET", `/v1/audit?target=${shop.id}`, { key: owner.key });
+    expect(log.data[0]).toMatchObject({ action: "subaccount.changed", after: { billing_profile: "Cost centre 7" } });
+    for (const more of [{ monthly_limit: 9 }, { billing_profile: "x", name: "x" }, { notification_emails: null }]) {
+      expect((await biller.patch(more)).status).toBe(403);
+    }
+    expect((await biller.patch({ billing_profile: "x" }, strange.id)).status).toBe(404);
+    expect((await viewer.patch({ billing_profile: "x" })).status).toBe(403);
+    for (const { browser } of [biller, viewer]) {
+      for (const path of ["/v1/statements/current", "/v1/usage", "/v1/credits"]) {
+        expect((await browser.api("GET", path)).status, path).toBe(200);
+      }
+    }
+    const body = { name: "bills", scopes: ["billing"] };
+    const { body: made } = await door.call("POST", "/v1/keys", { key: owner.key, body });
+    const path = `/v1/subaccounts/${shop.id}`;
+    const blind = await door.call("PATCH", path, { key: made.key, body: { billing_profile: "x" } });
+    expect(blind.status).toBe(403); // what it may not read it is not shown
+    expect((await door.call("GET", path, { key: owner.key })).body.billing_profile).toBe("Cost centre 7");
   });
 
   test("two owners who leave at the same time: one stays", async () => {
