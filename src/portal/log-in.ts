@@ -22,13 +22,14 @@ import {
   type Visit,
   wantsJson,
 } from "./visit.ts";
+import { type Tongue, told, tongueOf } from "./words.ts";
 
 export function mountLogIn(app: Hono<Env>, deps: PortalDeps): void {
   app.get("/login", async (c) => {
     c.set("route", "/login");
     const next = c.req.query("next");
     if ((await sessionOf(c, deps)) !== undefined) return c.redirect(pathOf(next), 303);
-    return answerPage(c, logInPage(await hostBrand(c, deps), { next }));
+    return answerPage(c, logInPage(await hostBrand(c, deps), tongueOf(c), { next }));
   });
   app.post("/login", async (c) => {
     c.set("route", "/login");
@@ -79,13 +80,16 @@ async function logInPerson(c: Visit, deps: PortalDeps, form: Form): Promise<Resp
     return c.redirect(pathOf(next), 303);
   }
   const brand = await hostBrand(c, deps);
-  if (answer.kind === "second-factor") return answerPage(c, codePage(brand, { email, next, proof: answer.proof }));
-  const wrong = errorOf(refusalOf(answer));
+  const tongue = tongueOf(c);
+  if (answer.kind === "second-factor")
+    return answerPage(c, codePage(brand, tongue, { email, next, proof: answer.proof }));
   if (form.proof !== undefined && answer.kind === "denied") {
-    const error = { detail: "This code is not right, or was used before.", field: "totp" };
-    return answerPage(c, codePage(brand, { email, next, proof: form.proof }, { error, status: 401 }));
+    const error = { detail: tongue.words.faults.codeUsed, field: "totp" };
+    return answerPage(c, codePage(brand, tongue, { email, next, proof: form.proof }, { error, status: 401 }));
   }
-  return answerPage(c, { ...logInPage(brand, { email, next }), ...wrong });
+  const { error, status } = errorOf(refusalOf(answer));
+  const wrong = error && { error: { ...error, detail: told(error.detail, tongue.words) }, status };
+  return answerPage(c, { ...logInPage(brand, tongue, { email, next }), ...wrong });
 }
 
 function refusalOf(answer: Exclude<LogInAnswer, { kind: "in" }>): Fault {
@@ -99,28 +103,29 @@ function refusalOf(answer: Exclude<LogInAnswer, { kind: "in" }>): Fault {
 
 type Given = Readonly<{ email?: string | undefined; next?: string | undefined; proof?: string }>;
 
-function logInPage(brand: Brand, { email, next }: Given): Page {
+function logInPage(brand: Brand, tongue: Tongue, { email, next }: Given): Page {
   const field = fieldsOf();
+  const { frame, logIn } = tongue.words;
   const content = html`<form method="post" action="/login">
-${field({ name: "email", label: "E-mail address", type: "email", value: email, autocomplete: "username", focus: true })}
-${field({ name: "password", label: "Password", type: "password", autocomplete: "current-password" })}
+${field({ name: "email", label: frame.email, type: "email", value: email, autocomplete: "username", focus: true })}
+${field({ name: "password", label: frame.password, type: "password", autocomplete: "current-password" })}
 ${next === undefined ? "" : hidden("next", next)}
-<p><button>Log in</button></p>
+<p><button>${frame.logIn}</button></p>
 </form>
-<p><a href="/reset">I have forgotten my password</a></p>`;
-  return { title: "Log in", brand, content };
+<p><a href="/reset">${logIn.forgotten}</a></p>`;
+  return { title: frame.logIn, brand, tongue, content };
 }
 
-function codePage(brand: Brand, { email = "", next, proof = "" }: Given, wrong: Wrong = {}): Page {
+function codePage(brand: Brand, tongue: Tongue, { email = "", next, proof = "" }: Given, wrong: Wrong = {}): Page {
   const field = fieldsOf(wrong);
-  const hint = "Six digits of your authenticator, or one of your recovery codes.";
+  const { frame, logIn } = tongue.words;
   const content = html`<form method="post" action="/login">
-${field({ name: "totp", label: "Code", hint, autocomplete: "one-time-code", focus: true })}
+${field({ name: "totp", label: logIn.code, hint: logIn.codeHint, autocomplete: "one-time-code", focus: true })}
 ${hidden("email", email)}${hidden("proof", proof)}${next === undefined ? "" : hidden("next", next)}
-<p><button>Log in</button></p>
+<p><button>${frame.logIn}</button></p>
 </form>
-<p><a href="/login">Start again</a></p>`;
-  return { title: "Second factor", brand, content, ...wrong };
+<p><a href="/login">${logIn.again}</a></p>`;
+  return { title: logIn.codeTitle, brand, tongue, content, ...wrong };
 }
 
 /** Who is logged in, as what, and what has to be done first. */

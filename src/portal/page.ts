@@ -5,12 +5,15 @@ import { type Brand, inkOn } from "../branding/brand.ts";
 import type { Session } from "../people/sessions.ts";
 import { formatAccount } from "../platform/ids.ts";
 import type { Visit } from "./visit.ts";
+import { english, type Tongue } from "./words.ts";
 
 export type Html = HtmlEscapedString | Promise<HtmlEscapedString>;
 
 export type Page = Readonly<{
   title: string;
   brand: Brand;
+  /** Left out: English. */
+  tongue?: Tongue;
   session?: Session | undefined;
   /** What was wrong, told first; `field` leads to the input. */
   error?: Readonly<{ detail: string; field?: string | undefined }> | undefined;
@@ -28,16 +31,17 @@ function policyOf(brand: Brand, nonce: string): string {
 }
 
 export async function answerPage(c: Visit, page: Page): Promise<Response> {
-  const { title, brand, session, error, content, status = 200 } = page;
+  const { title, brand, tongue = english, session, error, content, status = 200 } = page;
+  const { frame } = tongue.words;
   const nonce = crypto.randomUUID();
   const ink = inkOn(brand.colour);
   const body = await html`<!doctype html>
-<html lang="en">
+<html lang="${tongue.language}">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="robots" content="noindex">
-<title>${error === undefined ? "" : "Error: "}${title} - ${brand.productName}</title>
+<title>${error === undefined ? "" : `${frame.error} `}${title} - ${brand.productName}</title>
 <link rel="stylesheet" href="/portal.css">
 <style nonce="${nonce}">:root { --brand: ${raw(brand.colour)}; --ink: ${raw(ink)}; }</style>
 </head>
@@ -49,12 +53,13 @@ ${session === undefined ? "" : actingBar(session)}
 ${error === undefined ? "" : errorSummary(error)}
 ${content}
 </main>
-<footer>${brand.supportAddress === null ? "" : html`<p>Help: <a href="mailto:${brand.supportAddress}">${brand.supportAddress}</a></p>`}${brand.footer === null ? "" : html`<p>${brand.footer}</p>`}</footer>
+<footer>${brand.supportAddress === null ? "" : html`<p>${frame.help} <a href="mailto:${brand.supportAddress}">${brand.supportAddress}</a></p>`}${brand.footer === null ? "" : html`<p>${brand.footer}</p>`}</footer>
 </body>
 </html>`;
   return c.html(body, status, {
     "Content-Security-Policy": policyOf(brand, nonce),
     "Cache-Control": "no-store",
+    "Content-Language": tongue.language,
   });
 }
 
