@@ -24,8 +24,9 @@ dt { color: #555; } dd { margin: 0; }
 .lines { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; margin-top: 1.5rem; }
 th, td { padding: .3rem .5rem; border-bottom: 1px solid #ccc; text-align: left; vertical-align: top; overflow-wrap: anywhere; }
-thead th { border-bottom: 2px solid #111; }
-.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+thead th { border-bottom: 2px solid #111; overflow-wrap: normal; }
+tbody th { min-width: 12em; } tbody small { font-weight: normal; color: #555; white-space: nowrap; }
+.n { text-align: right; font-variant-numeric: tabular-nums; } td.n { white-space: nowrap; }
 tfoot td, tfoot th { border-top: 2px solid #111; border-bottom: 0; font-weight: 600; }
 .preview { border: 2px solid #8a4b00; padding: .5rem .8rem; }
 .proof { color: #555; font-size: 8pt; margin-top: 2rem; overflow-wrap: anywhere; }
