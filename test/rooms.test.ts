@@ -109,6 +109,7 @@ describe("tables", () => {
     plan: ["accounts"],
     plan_version: ["accounts"],
     template: ["accounts"],
+    billing_profile: ["accounts"],
     expiry_notice: ["lifecycle"],
     master_expiry_notice: ["lifecycle"],
     transfer: ["lifecycle"],

@@ -3,6 +3,7 @@ import { accountEndpoints } from "./account.ts";
 import { alertRuleEndpoints } from "./alert-rules.ts";
 import { alertEndpoints } from "./alerts.ts";
 import { auditEndpoints } from "./audit.ts";
+import { billingProfileEndpoints } from "./billing-profiles.ts";
 import { brandingEndpoints } from "./branding.ts";
 import { bulkChangeEndpoints } from "./bulk-changes.ts";
 import { capturedEndpoints } from "./captured.ts";
@@ -51,6 +52,7 @@ const rooms = [
   planEndpoints,
   planSwitchEndpoints,
   templateEndpoints,
+  billingProfileEndpoints,
   transferEndpoints,
   erasureEndpoints,
   brandingEndpoints,

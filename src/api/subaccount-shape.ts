@@ -48,7 +48,7 @@ export const manyDetails = {
     .line(100)
     .nullable()
     .optional()
-    .openapi({ description: "What its statement lines are grouped by.", example: "Cost centre 12" }),
+    .openapi({ description: "The name of a billing profile, or a label of your own.", example: "Cost centre 12" }),
   rate_limits: field.rateLimits.nullable().optional(),
   reserve: reserve.optional(),
   daily_cap_ramp: field.ramp.nullable().optional(),

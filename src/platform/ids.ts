@@ -38,6 +38,7 @@ export type LinkId = Id<"lnk">;
 export type SessionId = Id<"ses">;
 export type PlanId = Id<"plan">;
 export type TemplateId = Id<"tpl">;
+export type BillingProfileId = Id<"bil">;
 export type TransferId = Id<"tra">;
 export type ErasureId = Id<"era">;
 export type AlertId = Id<"alr">;
@@ -69,6 +70,7 @@ export interface IdOf {
   rev: ReviewId;
   plan: PlanId;
   tpl: TemplateId;
+  bil: BillingProfileId;
   tra: TransferId;
   era: ErasureId;
   alr: AlertId;

@@ -1,6 +1,6 @@
 /** Plans, templates and what becomes of accounts: the tables of 0030_plans.sql and of the migrations after it. */
 import type { Generated } from "kysely";
-import type { MasterId, PlanId, SubaccountId, TemplateId, TransferId } from "./ids.ts";
+import type { BillingProfileId, MasterId, PlanId, SubaccountId, TemplateId, TransferId } from "./ids.ts";
 import type { Json } from "./schema-columns.ts";
 
 /** Names of features, on or off. */
@@ -34,6 +34,19 @@ export type TemplateTable = {
   master_id: MasterId;
   name: string;
   settings: Json<Record<string, unknown>>;
+  created_at: Date;
+  updated_at: Date;
+  version: Generated<number>;
+};
+
+export type BillingProfileTable = {
+  id: BillingProfileId;
+  master_id: MasterId;
+  name: string;
+  currency: string;
+  cost_centre: string | null;
+  address: string | null;
+  is_default: boolean;
   created_at: Date;
   updated_at: Date;
   version: Generated<number>;

@@ -35,6 +35,7 @@ import type {
 import type { BulkItemTable, BulkRunTable, ReviewTable, SavedViewTable } from "./schema-overview.ts";
 import type { BrandTable, LinkTable, MemberTable, PersonTable, SessionTable } from "./schema-people.ts";
 import type {
+  BillingProfileTable,
   ExpiryNoticeTable,
   MasterExpiryNoticeTable,
   PlanTable,
@@ -110,6 +111,7 @@ export type Schema = {
   plan: PlanTable;
   plan_version: PlanVersionTable;
   template: TemplateTable;
+  billing_profile: BillingProfileTable;
   expiry_notice: ExpiryNoticeTable;
   master_expiry_notice: MasterExpiryNoticeTable;
   transfer: TransferTable;

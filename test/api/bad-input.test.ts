@@ -114,7 +114,7 @@ function ask(name: string, endpoint: Endpoint, body: string): Promise<Answer> {
 function thingOf(path: string): string | undefined {
   const { things } = world.customer;
   const { mas: masters, cred: credentials, msg: queue, dom: domains, view: views, imp: imports, blk, rev } = things;
-  const { rul, plan: plans, tpl: templates, tra: transfers } = things;
+  const { rul, plan: plans, tpl: templates, bil: billing_profiles, tra: transfers } = things;
   const { mem: members, key: keys } = world.master.things;
   const kinds = {
     masters,
@@ -130,6 +130,7 @@ function thingOf(path: string): string | undefined {
     keys,
     plans,
     templates,
+    billing_profiles,
     transfers,
   };
   return kinds[path.split("/")[2] as keyof typeof kinds];

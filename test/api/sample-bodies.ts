@@ -28,6 +28,8 @@ export const sampleBodies: Readonly<Record<string, Record<string, unknown>>> = {
   "PATCH /v1/plans/{id}": { monthly_limit: 6 },
   "POST /v1/templates": { name: "New template" },
   "PATCH /v1/templates/{id}": { name: "Renamed template" },
+  "POST /v1/billing_profiles": { name: "New profile", currency: "EUR" },
+  "PATCH /v1/billing_profiles/{id}": { cost_centre: "12" },
   "POST /v1/subaccounts/{id}/plan": { plan: "OURS plan", when: "now" },
   "POST /v1/transfers": { subaccount_id: "sub_01kb2m5xj7e1fr0x4m4f6a0z3q", standalone: true },
   "POST /v1/transfers/{id}/approve": { allowance: 10 },

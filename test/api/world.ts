@@ -25,6 +25,7 @@ export type Things = Readonly<{
   blk: string;
   plan: string;
   tpl: string;
+  bil: string;
   tra: string;
   era: string;
   rul: string;
@@ -57,7 +58,7 @@ export async function createWorld(door: Door): Promise<World> {
 }
 
 type Made = Readonly<{ id: string; key: string; keyId: string; mark: string }> &
-  Pick<Things, "stm" | "mem" | "view" | "imp" | "blk" | "plan" | "tpl">;
+  Pick<Things, "stm" | "mem" | "view" | "imp" | "blk" | "plan" | "tpl" | "bil">;
 
 function own(made: Made, customer: Account): Account {
   return {
@@ -77,8 +78,10 @@ async function createMaster(door: Door, mark: string): Promise<Made> {
   const planned = await planRuns(door, key, mark);
   const plan = await door.call("POST", "/v1/plans", { key, body: { name: `${mark} plan`, monthly_limit: 10 } });
   const tpl = await door.call("POST", "/v1/templates", { key, body: { name: `${mark} template` } });
+  const profile = { name: `${mark} profile`, currency: "EUR" };
+  const bil = await door.call("POST", "/v1/billing_profiles", { key, body: profile });
   const own = { id: made.id, key, keyId: made.api_key.id, mark, stm, mem };
-  return { ...own, view: view.body.id, ...planned, plan: plan.body.id, tpl: tpl.body.id };
+  return { ...own, view: view.body.id, ...planned, plan: plan.body.id, tpl: tpl.body.id, bil: bil.body.id };
 }
 
 /** An import and a bulk change, as far as their plans. */
@@ -92,7 +95,7 @@ async function planRuns(door: Door, key: string, mark: string): Promise<Pick<Thi
 }
 
 /** What all its customers have in common. */
-const mastersThings = ["mas", "stm", "view", "imp", "blk", "plan", "tpl"];
+const mastersThings = ["mas", "stm", "view", "imp", "blk", "plan", "tpl", "bil"];
 
 async function createCustomer(door: Door, master: Made, mark: string): Promise<Account> {
   const { key } = master;
@@ -143,6 +146,7 @@ async function createCustomer(door: Door, master: Made, mark: string): Promise<A
     blk: master.blk,
     plan: master.plan,
     tpl: master.tpl,
+    bil: master.bil,
     rul: rul.id,
   };
   const ids = Object.entries(things).flatMap(([kind, id]) => (mastersThings.includes(kind) ? [] : [id]));

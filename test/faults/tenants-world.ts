@@ -140,6 +140,7 @@ export function viewOf(world: World, account: Master | Customer): Account {
     blk: none("blk"),
     plan: none("plan"),
     tpl: none("tpl"),
+    bil: none("bil"),
     tra: none("tra"),
     era: none("era"),
     rul: none("rul"),
