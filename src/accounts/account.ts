@@ -96,7 +96,7 @@ export type Subaccount = Readonly<{
   notes: string | null;
   /** When its owner accepted the master's terms. */
   acceptedTermsAt: Date | null;
-  /** What its statement lines are grouped by. */
+  /** The name of a billing profile of its master, or a label. */
   billingProfile: string | null;
   closedAt: Date | null;
   /** Units in any minute, hour or day. */

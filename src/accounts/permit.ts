@@ -16,7 +16,7 @@ export function requireDevelop(principal: Principal): void {
 }
 
 /**
- * What bills are grouped by: a member with the role billing may change it, since he may read the account too.
+ * To which billing profile an account belongs: a member with the role billing may change it, since he may read the account too.
  * @throws Fault forbidden without the scopes `read` and `billing`, or `full`, and for an account that may only read now.
  */
 export function requireBilling(principal: Principal): void {
