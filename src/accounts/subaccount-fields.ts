@@ -65,7 +65,7 @@ export const subaccountFields = {
 /** What a subaccount may change of itself: nothing that decides how much it sends or who hears of it. */
 export const ownFields: readonly (keyof SubaccountDetails)[] = ["ownerName", "ownerEmail", "language", "timeZone"];
 
-/** What its bills are grouped by: with the scope `billing` too. */
+/** Its billing profile: with the scope `billing` too. */
 export const billingFields: readonly (keyof SubaccountDetails)[] = ["billingProfile"];
 
 /** As the audit log keeps it. */
