@@ -6,21 +6,10 @@ import { formatId, type MasterId, type SubaccountId } from "../platform/ids.ts";
 export type ExpiryFacts = Readonly<{ id: SubaccountId; name: string; expiresAt: Date; days: number }>;
 
 /** `origin`: the base of links. */
-export function expiryLetter({ id, name, expiresAt, days }: ExpiryFacts, reader: Reader, origin: string): Letter {
+export function expiryLetter(facts: ExpiryFacts, reader: Reader, origin: string): Letter {
   const words = inLanguage(texts, reader.language);
-  const shown = formatId("sub", id);
-  const headline = words.headline(name, days);
-  return {
-    subject: headline,
-    headline: `${headline}.`,
-    facts: [
-      [words.account, `${name} (${shown})`],
-      [words.ends, writeInstant(expiresAt, reader)],
-    ],
-    paragraphs: [words.consequence, words.advice(shown)],
-    action: { label: words.reference, href: `${origin}/docs` },
-    why: words.why,
-  };
+  const id = formatId("sub", facts.id);
+  return letterOf({ ...facts, id }, [words.consequence, words.advice(id)], reader, origin);
 }
 
 /** `side`: who reads it. */
@@ -33,18 +22,26 @@ export type MasterExpiryFacts = Readonly<{
 }>;
 
 export function masterExpiryLetter(facts: MasterExpiryFacts, reader: Reader, origin: string): Letter {
-  const { id, name, expiresAt, days, side } = facts;
   const words = inLanguage(texts, reader.language);
-  const shown = formatId("mas", id);
+  const id = formatId("mas", facts.id);
+  const advice = facts.side === "master" ? words.ask : words.set(id);
+  return letterOf({ ...facts, id }, [words.consequenceForAll, advice], reader, origin);
+}
+
+type Ending = Readonly<{ id: string; name: string; expiresAt: Date; days: number }>;
+
+function letterOf(ending: Ending, paragraphs: readonly string[], reader: Reader, origin: string): Letter {
+  const { id, name, expiresAt, days } = ending;
+  const words = inLanguage(texts, reader.language);
   const headline = words.headline(name, days);
   return {
     subject: headline,
     headline: `${headline}.`,
     facts: [
-      [words.account, `${name} (${shown})`],
+      [words.account, `${name} (${id})`],
       [words.ends, writeInstant(expiresAt, reader)],
     ],
-    paragraphs: [words.consequenceForAll, side === "master" ? words.ask : words.set(shown)],
+    paragraphs,
     action: { label: words.reference, href: `${origin}/docs` },
     why: words.why,
   };
