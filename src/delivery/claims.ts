@@ -4,7 +4,7 @@
  * Invariant: at most `room()` messages are asked for; tenants are served in turn (spool/claim walks them by a cursor).
  * When nothing comes it asks less and less often, and at once again when woken.
  */
-import type { SubaccountId } from "../platform/ids.ts";
+import { BEFORE_ALL, type SubaccountId } from "../platform/ids.ts";
 import type { Log } from "../platform/log.ts";
 import type { Claimed } from "../spool/claim.ts";
 import type { Task } from "../spool/message.ts";
@@ -30,11 +30,10 @@ export type Claims = Readonly<{
 }>;
 
 const PER_TENANT = 4;
-const START = "00000000-0000-0000-0000-000000000000" as SubaccountId;
 
 export function startClaims(options: ClaimOptions): Claims {
   const { claim, room, worthwhile, take, shortestPauseMs, longestPauseMs, log } = options;
-  let cursor = START;
+  let cursor: SubaccountId = BEFORE_ALL;
   let perTenant = PER_TENANT;
   let pauseMs = shortestPauseMs;
   let stopped = false;
@@ -60,7 +59,7 @@ export function startClaims(options: ClaimOptions): Claims {
     const limit = room();
     if (limit < worthwhile) return "no room";
     const { tasks, cursor: next } = await claim({ limit, perTenant, cursor });
-    const walked = next === START;
+    const walked = next === BEFORE_ALL;
     cursor = next;
     const taken = tasks.length === 0 ? 0 : await take(tasks);
     const thin = tasks.length < limit;

@@ -28,9 +28,6 @@ import type { Erasure } from "./erasure.ts";
 /** Nodes differ by seconds at most. */
 const CLOCKS_APART_MS = 60_000;
 
-/** Before all ids. */
-export const FIRST = "00000000-0000-0000-0000-000000000000";
-
 /** Ids of what it has done, ascending; fewer than `limit`: it is through. */
 type Step = (trx: Db, id: SubaccountId, after: string, limit: number) => Promise<readonly string[]>;
 

@@ -15,9 +15,9 @@ import { record } from "../audit/record.ts";
 import { emit } from "../events/emit.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Db } from "../platform/database.ts";
-import { type ErasureId, formatId } from "../platform/ids.ts";
+import { BEFORE_ALL, type ErasureId, formatId } from "../platform/ids.ts";
 import { countContents, rowsIn } from "./contents.ts";
-import { eraseBrand, eraseCorrespondence, eraseLatest, eraseRest, FIRST, steps } from "./erase-steps.ts";
+import { eraseBrand, eraseCorrespondence, eraseLatest, eraseRest, steps } from "./erase-steps.ts";
 import { addErasureJob, type Erasure, erasureMembers, erasureOf } from "./erasure.ts";
 
 /** Rows of a transaction: each message is up to a thousand recipients. */
@@ -74,7 +74,7 @@ function nextPage(db: Db, id: ErasureId, clock: Clock): Promise<Came> {
     if (erasure.total === null) return count(trx, erasure, clock);
     const step = steps[erasure.step];
     if (step === undefined) return finish(trx, erasure, clock);
-    const done = await step(trx, erasure.subaccountId, erasure.afterId ?? FIRST, PAGE);
+    const done = await step(trx, erasure.subaccountId, erasure.afterId ?? BEFORE_ALL, PAGE);
     await trx
       .updateTable("erasure")
       .set({

@@ -13,7 +13,7 @@ import { calendarOf } from "../accounts/calendar.ts";
 import { emit } from "../events/emit.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Db } from "../platform/database.ts";
-import { formatId, type MasterId, newId, type StatementId } from "../platform/ids.ts";
+import { BEFORE_ALL, formatId, type MasterId, newId, type StatementId } from "../platform/ids.ts";
 import type { Log } from "../platform/log.ts";
 import { lockCorrections } from "./correction.ts";
 import { type Draft, draftStatement } from "./draft.ts";
@@ -55,7 +55,7 @@ export async function closeDue(db: Db, options: CloseOptions & Readonly<{ log?: 
   const { graceMs = GRACE_MS } = options;
   const failures: unknown[] = [];
   let closed = 0;
-  for (let after = "00000000-0000-0000-0000-000000000000" as MasterId; ; ) {
+  for (let after: MasterId = BEFORE_ALL; ; ) {
     const { rows } = await selectDue(after, graceMs).execute(db);
     for (const { id } of rows) {
       try {

@@ -2,7 +2,7 @@
 import { type RawBuilder, sql } from "kysely";
 import type { Db } from "../platform/database.ts";
 import { notFound } from "../platform/errors.ts";
-import type { MasterId, SubaccountId } from "../platform/ids.ts";
+import { BEFORE_ALL, type MasterId, type SubaccountId } from "../platform/ids.ts";
 import { sumPeriod } from "./kept-sums.ts";
 import { addSums, EMPTY_SUM, type LedgerSum } from "./ledger.ts";
 import type { Period } from "./period.ts";
@@ -35,7 +35,6 @@ async function readTerms(db: Db, masterId: MasterId, period: Period): Promise<Te
 }
 
 const PAGE = 1000;
-const NIL = "00000000-0000-0000-0000-000000000000";
 
 /** Everyone who could send in the period, and everyone who did; in order of their ids. */
 async function readLines(
@@ -46,7 +45,7 @@ async function readLines(
 ): Promise<StatementLine[]> {
   const lines: StatementLine[] = [];
   const withSum = (row: Facts): StatementLine => ({ ...row, ...(sums.get(row.subaccountId) ?? EMPTY_SUM) });
-  for (let after = NIL; ; ) {
+  for (let after: string = BEFORE_ALL; ; ) {
     const { rows } = await selectFacts(
       period,
       sql`s.master_id = ${masterId} and not s.sandbox and s.id > ${after}::uuid`,

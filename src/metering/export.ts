@@ -11,7 +11,7 @@ import { sql } from "kysely";
 import { type Principal, reachOf } from "../accounts/principal.ts";
 import type { Db } from "../platform/database.ts";
 import { notFound } from "../platform/errors.ts";
-import { formatId, type MasterId, type SubaccountId } from "../platform/ids.ts";
+import { BEFORE_ALL, formatId, type MasterId, type SubaccountId } from "../platform/ids.ts";
 
 export type UsageRow = Readonly<{
   masterId: MasterId;
@@ -53,8 +53,7 @@ export type UsageExportFilter = Readonly<{
   limit: number;
 }>;
 
-const NIL = "00000000-0000-0000-0000-000000000000";
-const START: UsagePosition = [0, NIL, "-infinity", NIL, "-infinity"];
+const START: UsagePosition = [0, BEFORE_ALL, "-infinity", BEFORE_ALL, "-infinity"];
 
 /**
  * In the order of the days' turns; `limit + 1` rows: the last tells that there is more.

@@ -7,7 +7,7 @@
 import { sql } from "kysely";
 import type { Clock } from "../platform/clock.ts";
 import type { Db } from "../platform/database.ts";
-import { formatId, type MasterId, type SubaccountId } from "../platform/ids.ts";
+import { BEFORE_ALL, formatId, type MasterId, type SubaccountId } from "../platform/ids.ts";
 import type { Findings } from "./difference.ts";
 import { EMPTY_SUM, idAt, idsAround, sumLedger } from "./ledger.ts";
 import type { Period } from "./period.ts";
@@ -20,7 +20,7 @@ const PAGE = 200;
 
 export async function verifyCounters(db: Db, clock: Clock, findings: Findings): Promise<void> {
   let after: { masterId: string; start: Date } = {
-    masterId: "00000000-0000-0000-0000-000000000000",
+    masterId: BEFORE_ALL,
     start: new Date(0),
   };
   for (;;) {

@@ -4,7 +4,7 @@
  */
 import { sql } from "kysely";
 import type { Db } from "../platform/database.ts";
-import { type EntryId, formatId, type MessageId } from "../platform/ids.ts";
+import { BEFORE_ALL, type EntryId, formatId, type MessageId } from "../platform/ids.ts";
 import type { Findings } from "./difference.ts";
 
 const PAGE = 5000;
@@ -42,7 +42,7 @@ const page = (after: string) => sql<Page>`
                     where problem is not null), '[]') as problems`;
 
 export async function verifyEntries(db: Db, findings: Findings): Promise<void> {
-  for (let after = "00000000-0000-0000-0000-000000000000"; ; ) {
+  for (let after: string = BEFORE_ALL; ; ) {
     const { rows } = await page(after).execute(db);
     const { last, read, problems } = rows[0]!;
     findings.read(read);

@@ -81,6 +81,9 @@ export type Prefix = keyof IdOf;
 /** The account that owns the platform's own mail (DSNs keep the account they report to). */
 export const PLATFORM = "00000000-0000-0000-0000-000000000001" as SubaccountId & MasterId;
 
+/** Before all ids: where a walk in their order begins (the Nil UUID of RFC 9562). */
+export const BEFORE_ALL = "00000000-0000-0000-0000-000000000000" as SubaccountId & MasterId;
+
 /** Random bytes are drawn for many ids at a time: a call for each would cost more than the rest of the id. */
 const drawn = new Uint8Array(16 * 256);
 let at = drawn.length;

@@ -1,10 +1,9 @@
 /** All usage rows of a master's running period, page by page: no long transaction, no long list. */
 import type { Pool } from "pg";
-import type { AccountId, MasterId } from "../platform/ids.ts";
+import { type AccountId, BEFORE_ALL, type MasterId } from "../platform/ids.ts";
 import type { Standing } from "./gate.ts";
 
 const PAGE = 1000;
-const FIRST = "00000000-0000-0000-0000-000000000000";
 
 /** `version` changes with every message that is accepted. */
 export type PeriodOfMaster = Readonly<{ masterId: MasterId; periodStart: Date; version: number }>;
@@ -18,7 +17,7 @@ type MasterRow = { id: MasterId; period_start: Date | null; version: number | nu
 
 /** Masters with a row in the running period. */
 export async function* readMasters(pool: Pool): AsyncGenerator<PeriodOfMaster[]> {
-  for (let after: string = FIRST; ; ) {
+  for (let after: string = BEFORE_ALL; ; ) {
     const { rows } = await pool.query<MasterRow>(MASTERS, [after, PAGE]);
     yield rows.flatMap(({ id, period_start, version }) =>
       period_start === null || version === null ? [] : [{ masterId: id, periodStart: period_start, version }],
@@ -46,7 +45,7 @@ export async function* readStandingsOf(
   pool: Pool,
   { masterId, periodStart }: PeriodOfMaster,
 ): AsyncGenerator<Standing[]> {
-  for (let after: string = FIRST; ; ) {
+  for (let after: string = BEFORE_ALL; ; ) {
     const { rows } = await pool.query<Row>(ROWS, [masterId, periodStart.toISOString(), after, PAGE]);
     yield rows.map(({ account_id, period_end, used, cap, version, open }) => ({
       accountId: account_id,

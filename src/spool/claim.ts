@@ -4,7 +4,7 @@
  * Invariant: a message is held by one owner at a time; (owner, attempt) names the holding.
  */
 import type { Pool } from "pg";
-import type { SubaccountId } from "../platform/ids.ts";
+import { BEFORE_ALL, type SubaccountId } from "../platform/ids.ts";
 import type { Task } from "./message.ts";
 
 const TENANTS = 512;
@@ -47,8 +47,6 @@ export type Claim = Readonly<{
 }>;
 
 export type Claimed = Readonly<{ tasks: readonly Task[]; cursor: SubaccountId }>;
-
-export const BEFORE_ALL = "00000000-0000-0000-0000-000000000000" as SubaccountId;
 
 export async function claim(pool: Pool, { owner, leaseMs, limit, perTenant, cursor }: Claim): Promise<Claimed> {
   const leasedUntilMs = performance.now() + leaseMs;

@@ -3,8 +3,10 @@
  *
  * Invariant: nothing of a message that still has work is purged.
  */
+
 import { sql } from "kysely";
 import type { Db } from "../platform/database.ts";
+import { BEFORE_ALL } from "../platform/ids.ts";
 
 export type Retention = Readonly<{ bodiesMs: number; messagesMs: number; eventsMs: number }>;
 
@@ -25,7 +27,7 @@ export async function purge(db: Db, retention: Retention): Promise<Purged> {
 /** Bodies of finished messages, and parts written ahead for messages that were never accepted. In batches, by key. */
 async function purgeBodies(db: Db, retentionMs: number): Promise<number> {
   let bodies = 0;
-  for (let after = "00000000-0000-0000-0000-000000000000"; ; ) {
+  for (let after: string = BEFORE_ALL; ; ) {
     const { rows } = await sql<{ last: string | null; gone: string }>`
       with page as materialized (
         select message_id, part from body

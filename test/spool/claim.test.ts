@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import type { SubaccountId } from "../../src/platform/ids.ts";
+import { BEFORE_ALL, type SubaccountId } from "../../src/platform/ids.ts";
 import { readBody } from "../../src/spool/body.ts";
-import { BEFORE_ALL, claim } from "../../src/spool/claim.ts";
+import { claim } from "../../src/spool/claim.ts";
 import { release, renew } from "../../src/spool/lease.ts";
 import type { Attempt, Result, Task } from "../../src/spool/message.ts";
 import { expireHeld } from "../../src/spool/purge.ts";
@@ -57,7 +57,7 @@ test("the cursor goes round: with more tenants than fit into a claim each gets i
   const { subaccounts, send, take } = await tenants(5);
   for (const id of subaccounts) for (let i = 0; i < 4; i += 1) await send(id);
   const seen: SubaccountId[] = [];
-  let cursor = BEFORE_ALL;
+  let cursor: SubaccountId = BEFORE_ALL;
   for (let i = 0; i < 3; i += 1) {
     const claimed = await take({ limit: 2, perTenant: 1, cursor });
     seen.push(...claimed.tasks.map((t) => t.subaccountId));
