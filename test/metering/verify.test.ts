@@ -270,7 +270,7 @@ describe("with two periods, one of them closed", () => {
   });
 });
 
-test("while mail is accepted all the time, nothing is found", async () => {
+test("while mail is accepted all the time, nothing is found, and the walk does not run after the newest entry", async () => {
   const database = await testDatabase();
   const { masterId } = await seedMaster(database);
   const subaccountId = await seedSubaccount(database, masterId, { monthlyLimit: null });
@@ -282,9 +282,15 @@ test("while mail is accepted all the time, nothing is found", async () => {
   })();
   let entries = 0;
   for (let i = 0; i < 15 || entries < 20; i += 1) {
-    const report = await verifyLedger(database.db, database.clock);
+    const pages: number[] = [];
+    const report = await verifyLedger(
+      database.db,
+      database.clock,
+      ({ check, read }) => check === "entries" && pages.push(read),
+    );
     expect(report.differences).toEqual([]);
     entries = report.read.entries;
+    expect(pages).toHaveLength(Math.floor(entries / 5000) + 1); // only the last is not full
   }
   stop = true;
   expect(await sending).toBeGreaterThanOrEqual(entries);
