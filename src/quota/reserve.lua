@@ -70,8 +70,11 @@ local function save(key, hash)
   if hash.moved then redis.call('PEXPIRE', key, longest * 1100) end
 end
 
--- What others may not take, and the windows of a message.
+-- What others may not take, and the windows of a message; messages of one account have the same guard.
+local guards = {}
 local function read(guard)
+  local known = guards[guard]
+  if known then return known.kept, known.windows end
   local windows, missing = {}, {}
   for number, span, most in string.gmatch(guard, ';(%d+),(%d+),(%d+)') do
     local key, seconds = KEYS[tonumber(number)], tonumber(span)
@@ -82,7 +85,8 @@ local function read(guard)
     end
   end
   for key, spans in pairs(missing) do load(key, spans) end
-  return tonumber(string.match(guard, '^%d+')), windows
+  guards[guard] = { kept = tonumber(string.match(guard, '^%d+')), windows = windows }
+  return guards[guard].kept, windows
 end
 
 local function reserve(subaccount, units, guard)
