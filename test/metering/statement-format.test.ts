@@ -247,22 +247,41 @@ test("the migration numbers what is closed already, in order of the periods, and
   expect(await numbered()).toEqual(before);
 });
 
-test("numbers have no gaps and no doubles when many close at once, and when one of them fails", async () => {
+test("numbers have no gaps and no doubles when many close at once: none of them fails, and one that does leaves none", async () => {
   const database = await testDatabase();
   const { masterId } = await seedMaster(database);
-  await using after = await beyond(database, 6);
+  const crowd = (at: TestDatabase) => Array.from({ length: 4 }, () => closeMaster(at.db, masterId, at));
+  await using after = await beyond(database, 12);
+  await Promise.all(crowd(after));
   await database.pool.query(
-    "create function fail_once() returns trigger language plpgsql as $$ begin if random() < 0.3 then raise 'played failure'; end if; return new; end $$",
+    "create function fails() returns trigger language plpgsql as $$ begin if random() < 0.3 then raise 'played failure'; end if; return new; end $$",
   );
-  await database.pool.query(
-    "create trigger fails before insert on statement for each row execute function fail_once()",
-  );
-  const run = () => Promise.allSettled(Array.from({ length: 4 }, () => closeMaster(after.db, masterId, after)));
-  for (let i = 0; i < 5; i += 1) await run();
+  await database.pool.query("create trigger fails before insert on statement for each row execute function fails()");
+  await using later = await beyond(database, 18);
+  for (let i = 0; i < 5; i += 1) await Promise.allSettled(crowd(later));
   await database.pool.query("drop trigger fails on statement");
-  await closeMaster(after.db, masterId, after);
-  const { rows } = await after.pool.query<{ number: number }>("select number from statement order by period_start");
-  expect(rows.length).toBeGreaterThanOrEqual(6);
+  await closeMaster(later.db, masterId, later);
+  const { rows } = await later.pool.query<{ number: number }>("select number from statement order by period_start");
+  expect(rows.length).toBeGreaterThanOrEqual(18);
   expect(rows.map(({ number }) => number)).toEqual(rows.map((_, i) => i + 1));
-  expect((await verifyLedger(after.db, after.clock)).differences).toEqual([]);
+  expect((await verifyLedger(later.db, later.clock)).differences).toEqual([]);
+});
+
+test("a number that somebody has taken and not stored is given to the next, who waits for that", async () => {
+  const database = await testDatabase();
+  const { masterId } = await seedMaster(database);
+  await using after = await beyond(database);
+  const holder = await database.pool.connect();
+  await holder.query("begin");
+  expect((await holder.query("select next_statement_number($1) as n", [masterId])).rows).toEqual([{ n: 1 }]);
+  const closing = closeMaster(after.db, masterId, after);
+  for (let waiting = 0; waiting === 0; ) {
+    const { rowCount } = await database.pool.query("select from pg_locks where locktype = 'advisory' and not granted");
+    waiting = rowCount ?? 0;
+  }
+  await holder.query("rollback");
+  holder.release();
+  await closing;
+  const { rows } = await after.pool.query("select number from statement");
+  expect(rows).toEqual([{ number: 1 }]);
 });
