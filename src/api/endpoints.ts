@@ -7,6 +7,7 @@ import { billingProfileEndpoints } from "./billing-profiles.ts";
 import { brandingEndpoints } from "./branding.ts";
 import { bulkChangeEndpoints } from "./bulk-changes.ts";
 import { capturedEndpoints } from "./captured.ts";
+import { correctionEndpoints } from "./corrections.ts";
 import { credentialEndpoints } from "./credentials.ts";
 import { creditEndpoints } from "./credits.ts";
 import type { Deps } from "./deps.ts";
@@ -72,6 +73,7 @@ const rooms = [
   eventEndpoints,
   auditEndpoints,
   statementEndpoints,
+  correctionEndpoints,
   refusalEndpoints,
   creditEndpoints,
   queueEndpoints,
