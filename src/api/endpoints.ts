@@ -3,6 +3,7 @@ import { accountEndpoints } from "./account.ts";
 import { alertRuleEndpoints } from "./alert-rules.ts";
 import { alertEndpoints } from "./alerts.ts";
 import { auditEndpoints } from "./audit.ts";
+import { billingHistoryEndpoints } from "./billing-history.ts";
 import { billingProfileEndpoints } from "./billing-profiles.ts";
 import { brandingEndpoints } from "./branding.ts";
 import { bulkChangeEndpoints } from "./bulk-changes.ts";
@@ -73,6 +74,7 @@ const rooms = [
   eventEndpoints,
   auditEndpoints,
   statementEndpoints,
+  billingHistoryEndpoints,
   correctionEndpoints,
   refusalEndpoints,
   creditEndpoints,
