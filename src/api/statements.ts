@@ -36,6 +36,11 @@ const figureMembers = {
   refused: z.int().openapi({ description: "Messages that were refused, for whatever reason: no part of the bill." }),
 };
 
+const exampleFigures = {
+  ...{ messages: 41_200, units: 48_230, corrections: -3, billed: 48_227 },
+  ...{ credits: 500, overage_units: 1_204, refused: 12 },
+};
+
 const summaryMembers = {
   id: shownId("stm").nullable().openapi({ description: "Null: a preview." }),
   number: z.int().nullable().openapi({ description: "1, 2, 3 and so on, without a gap.", example: 7 }),
@@ -63,7 +68,12 @@ const lineShape = z
     ...figureMembers,
     billing_profile: z.string().nullable().openapi({ example: "Cost centre Berlin" }),
   })
-  .openapi("StatementLine");
+  .openapi("StatementLine", {
+    example: {
+      ...{ subaccount_id: "sub_01kb2m5xj7e1fr0x4m4f6a0z3q", name: "Corner Shop", external_id: "c-17" },
+      ...{ monthly_limit: 50_000, top_up: 0, ...exampleFigures, billing_profile: "Berlin" },
+    },
+  });
 
 const groupShape = z
   .strictObject({
@@ -74,7 +84,13 @@ const groupShape = z
     subaccounts: z.int(),
     ...figureMembers,
   })
-  .openapi("StatementGroup", { description: "Lines sum to their group, groups to the statement." });
+  .openapi("StatementGroup", {
+    description: "Lines sum to their group, groups to the statement.",
+    example: {
+      ...{ billing_profile: "Berlin", currency: "EUR", cost_centre: "4711", address: "Quay 1\n10115 Berlin" },
+      ...{ subaccounts: 1, ...exampleFigures },
+    },
+  });
 
 const summaryShape = z.strictObject(summaryMembers).openapi("StatementSummary");
 const statementShape = z

@@ -118,7 +118,6 @@ export type Books = Readonly<{
 }>;
 
 export type Played = Readonly<{ database: TestDatabase; masters: readonly MasterId[]; books: Books }>;
-
 type World = Books & {
   masters: MasterId[];
   accounts: Account[]; // of now; the masters' own among them
