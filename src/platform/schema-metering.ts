@@ -1,4 +1,4 @@
-/** What was used and what is charged: the tables of 0002_metering.sql and 0015_usage_day.sql. */
+/** What was used and what is charged: the tables of 0002_metering.sql, 0015_usage_day.sql and 0041_statements.sql. */
 import type { ColumnType, Generated } from "kysely";
 import type { AccountId, EntryId, EventId, MasterId, MessageId, StatementId, SubaccountId, TopUpId } from "./ids.ts";
 
@@ -36,6 +36,9 @@ export type UsageEntryTable = {
   corrects: MessageId | null;
   note: string | null;
   accepted_at: Date;
+  /** Who made a correction (0042); null where nobody wrote it down. */
+  actor_kind: string | null;
+  actor_id: string | null;
 };
 
 /** Dates as text, `2026-11-01`; give and take them as such (`::date`, `::text`). */
@@ -94,6 +97,10 @@ export type StatementTable = {
   lines_hash: Buffer;
   chain_hash: Buffer;
   closed_at: Date;
+  format: Generated<1 | 2>;
+  number: Generated<number>;
+  credits: Generated<number>;
+  refused: Generated<number>;
 };
 
 export type StatementLineTable = {
@@ -106,6 +113,18 @@ export type StatementLineTable = {
   messages: number;
   units: number;
   corrections: number;
+  credits: Generated<number>;
+  overage_units: Generated<number>;
+  refused: Generated<number>;
+  billing_profile: string | null;
+};
+
+export type StatementProfileTable = {
+  statement_id: StatementId;
+  name: string;
+  currency: string;
+  cost_centre: string | null;
+  address: string | null;
 };
 
 export type StatementDueTable = {
