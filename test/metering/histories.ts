@@ -122,8 +122,6 @@ type World = Books & {
   masters: MasterId[];
   accounts: Account[]; // of now; the masters' own among them
   own: Set<SubaccountId>;
-  /** Limits that are lowered below what is used are not mixed with credits: those would pay for what was sent before, too. */
-  paying: Map<SubaccountId, "credits" | "limits">;
   sent: (Account & { id: MessageId })[];
 };
 
@@ -161,7 +159,6 @@ async function populate(database: TestDatabase, told: History): Promise<World> {
     masters: [],
     accounts: [],
     own: new Set(),
-    paying: new Map(),
     sent: [],
     units: new Map(),
     messages: new Map(),
@@ -221,11 +218,6 @@ async function perform(world: World, one: Act, database: TestDatabase): Promise<
   const { masterId, subaccountId } = account;
   const principal = principalOf(masterId);
   const { calendar } = await findMaster(db, principal, masterId, clock);
-  const kind = one.do === "credit" ? "credits" : one.do === "limit" || one.do === "plan" ? "limits" : undefined;
-  if (kind !== undefined) {
-    if ((world.paying.get(subaccountId) ?? kind) !== kind) return false;
-    world.paying.set(subaccountId, kind);
-  }
   switch (one.do) {
     case "send": {
       const answer = await acceptUnits(database, account, one.units, calendar);
