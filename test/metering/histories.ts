@@ -8,7 +8,7 @@ import { createPlan } from "../../src/accounts/plans.ts";
 import type { MasterPrincipal, Operator } from "../../src/accounts/principal.ts";
 import { switchPlan } from "../../src/accounts/switch-plan.ts";
 import { takeNextPlans } from "../../src/accounts/take-next-plan.ts";
-import { closeDue } from "../../src/metering/close.ts";
+import { closeDue } from "../../src/metering/close-due.ts";
 import { addCorrection } from "../../src/metering/correction.ts";
 import { periodAt } from "../../src/metering/period.ts";
 import { createRefusalRecorder } from "../../src/metering/refusals.ts";
