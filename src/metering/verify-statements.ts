@@ -5,7 +5,8 @@
 import type { Db } from "../platform/database.ts";
 import { formatId, type MasterId, type StatementId, type SubaccountId } from "../platform/ids.ts";
 import type { Findings } from "./difference.ts";
-import { addSums, EMPTY_SUM, type LedgerSum, sumLedger } from "./ledger.ts";
+import { sumArchived } from "./kept-sums.ts";
+import { addAllSums, addSums, EMPTY_SUM, type LedgerSum, sumLedger } from "./ledger.ts";
 import { readStatementLines, summaryOf } from "./read-statement.ts";
 import { CHAIN_START, hashChain, hashLines, type Statement } from "./statement.ts";
 
@@ -54,7 +55,7 @@ async function verifySums(
   found: (detail: string) => void,
 ): Promise<void> {
   const { masterId, period, lines } = statement;
-  const sums = await sumLedger(db, { masterId, period });
+  const sums = addAllSums(await sumLedger(db, { masterId, period }), await sumArchived(db, { masterId, period }));
   const differs = (a: LedgerSum, b: LedgerSum) =>
     a.units !== b.units || a.messages !== b.messages || a.corrections !== b.corrections;
   const shown = ({ messages, units, corrections }: LedgerSum) =>
