@@ -19,8 +19,10 @@ import type { ArchiveRecord } from "./archive-records.ts";
 import { partitionOf } from "./day-entries.ts";
 import { firstDay, type Month } from "./months.ts";
 
-const TRIES = 8;
+const TRIES = 5;
 const PAUSE_MS = 250;
+/** Acceptance stands in the queue behind us meanwhile. */
+const PATIENCE = "200ms";
 
 /** Somebody else's transaction stood in the way, and ours gave way to it. */
 const BUSY = new Set(["55P03", "40P01"]);
@@ -49,6 +51,7 @@ async function remove(trx: Db, archive: ArchiveRecord, by: By): Promise<void> {
   const { month } = archive;
   await checkUnchanged(trx, archive);
   const partitions = await partitionsOf(trx, month);
+  await sql`set local lock_timeout = ${sql.lit(PATIENCE)}`.execute(trx);
   if (partitions.length > 0) await sql`lock table only usage_entry in access exclusive mode`.execute(trx);
   for (const partition of partitions) {
     await sql`alter table usage_entry detach partition ${partition}`.execute(trx);

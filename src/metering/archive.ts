@@ -39,7 +39,8 @@ export type ArchiveOptions = By &
     dir: string;
     /** How long a month stays in the database after its end. */
     retentionMs: number;
-    onStep?: (step: ArchiveStep) => void;
+    /** The next step waits for it. */
+    onStep?: (step: ArchiveStep) => void | Promise<void>;
     /** Entries that a step has read, page by page. */
     onPage?: (entries: number) => void;
   }>;
@@ -58,7 +59,7 @@ export function archiveMonth(db: Db, month: Month, options: ArchiveOptions): Pro
     else await check(connection, before, options);
     const record = (await findArchive(connection, month))!;
     await removeMonth(connection, record, options);
-    options.onStep?.("removed");
+    await options.onStep?.("removed");
     return (await findArchive(connection, month))!;
   });
 }
@@ -85,11 +86,11 @@ async function write(db: Db, month: Month, { dir, onStep, onPage }: ArchiveOptio
     await writeText(manifestOf(path), manifest);
     return { digests, manifest };
   }, path);
-  onStep?.("written");
+  await onStep?.("written");
   await compare(db, month, path, digests, onPage);
-  onStep?.("compared");
+  await onStep?.("compared");
   await record(db, month, { totals: counted.totals(), digests, manifestSha256: sha256(manifest) });
-  onStep?.("recorded");
+  await onStep?.("recorded");
 }
 
 const readMonth = (db: Db, month: Month) => readPages(db, spanOfMonth(month));
@@ -119,13 +120,15 @@ async function compare(
   { file, plain }: GzipDigests,
   onPage?: (entries: number) => void,
 ): Promise<void> {
-  const [kept, unpacked] = await onDisk(async () => [await digestFile(path), await digestTexts(readGzip(path))], path);
-  if (kept?.sha256 !== file.sha256 || unpacked?.sha256 !== plain.sha256) {
+  const same = await onDisk(async () => {
+    if ((await digestFile(path)).sha256 !== file.sha256) return false;
+    return (await digestTexts(readGzip(path))).sha256 === plain.sha256;
+  }, path);
+  if (!same)
     throw new Fault(
       "unavailable",
       `${path} does not read as it was written: look at its disk. The ledger is untouched.`,
     );
-  }
   await compareDatabase(db, month, plain.sha256, onPage);
 }
 
@@ -155,7 +158,7 @@ async function check(db: Db, record: ArchiveRecord, { dir, onStep, onPage }: Arc
     );
   }
   await compareDatabase(db, record.month, record.plainSha256, onPage);
-  onStep?.("compared");
+  await onStep?.("compared");
 }
 
 async function record(

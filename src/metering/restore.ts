@@ -26,7 +26,8 @@ export type RestoreStep = "checked" | "loaded" | "restored";
 export type RestoreOptions = By &
   Readonly<{
     dir: string;
-    onStep?: (step: RestoreStep) => void;
+    /** The next step waits for it. */
+    onStep?: (step: RestoreStep) => void | Promise<void>;
     onPage?: (entries: number) => void;
   }>;
 
@@ -40,12 +41,12 @@ export function restoreMonth(db: Db, month: Month, options: RestoreOptions): Pro
     if (!record.archived)
       throw new Fault("conflict", `The entries of ${month} are in the database: there is nothing to restore.`);
     await checkFolder(connection, dir, record);
-    onStep?.("checked");
+    await onStep?.("checked");
     const days = await makeTables(connection, month);
     await load(connection, join(dir, record.file), { record, days, onPage });
-    onStep?.("loaded");
+    await onStep?.("loaded");
     await connection.transaction().execute((trx) => attach(trx, { record, days }, options));
-    onStep?.("restored");
+    await onStep?.("restored");
     return (await findArchive(connection, month))!;
   });
 }
