@@ -100,7 +100,7 @@ function shownPlan(planned: readonly Planned[], next: Month | undefined): Shown 
   const json = planned.map(({ month, entries, waitsFor }) => ({ month, entries, waits_for: waitsFor }));
   const rows = planned.map(({ month, entries, waitsFor }) => [month, entries, waitsFor.join("; ") || "nothing"]);
   const none = next === undefined ? "the ledger is empty" : `no month is due; ${next} is next`;
-  return { json: { next: next ?? null, months: json }, text: table(["month", "entries", "waits for"], rows, none) };
+  return { json: { next: next ?? null, data: json }, text: table(["month", "entries", "waits for"], rows, none) };
 }
 
 function shownArchives(records: readonly ArchiveRecord[], none?: string): Shown {
@@ -109,7 +109,7 @@ function shownArchives(records: readonly ArchiveRecord[], none?: string): Shown 
     ...[record.archivedAt, stateOf(record), record.fileSha256],
   ]);
   const header = ["month", "entries", "bytes", "file", "written at", "entries are", "sha256"];
-  return { json: records.map(archiveShape), text: table(header, rows, none) };
+  return { json: { data: records.map(archiveShape) }, text: table(header, rows, none) };
 }
 
 const stateOf = ({ archived }: ArchiveRecord) => (archived ? "in the file" : "in the database");
@@ -149,7 +149,7 @@ function addRestore(ledger: Command, cli: Cli): void {
           onStep,
           onPage: telling(cli, month),
         });
-        return shownArchives([restored]);
+        return { ...shownArchives([restored]), json: archiveShape(restored) };
       }),
     );
 }

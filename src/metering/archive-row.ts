@@ -7,8 +7,7 @@ import { sql } from "kysely";
 import { csvPlain, csvRow, csvText } from "../platform/csv.ts";
 import type { Db } from "../platform/database.ts";
 import { BEFORE_ALL } from "../platform/ids.ts";
-import { idAt } from "./ledger.ts";
-import type { Span } from "./slices.ts";
+import { partitionOf } from "./day-entries.ts";
 
 export const COLUMNS = [
   "id",
@@ -36,17 +35,21 @@ export function entryLine(entry: EntryText): string {
 
 const PAGE = 5000;
 
-/** The entries with ids of that span, in their order, page by page. */
-export async function* readPages(db: Db, { fromMs, toMs }: Span, pageEntries = PAGE): AsyncGenerator<EntryText[]> {
-  for (let after: string = BEFORE_ALL; ; ) {
-    const { rows } = await sql<EntryText>`
-      select id, master_id, subaccount_id, ${exact("period_start")}, units, kind, corrects, note, ${exact("accepted_at")}
-        from usage_entry where id > ${after}::uuid and id >= ${idAt(fromMs)}::uuid and id < ${idAt(toMs)}::uuid
-       order by id limit ${pageEntries}`.execute(db);
-    if (rows.length > 0) yield rows;
-    const last = rows.at(-1);
-    if (rows.length < pageEntries || last === undefined) return;
-    after = last.id;
+/**
+ * The entries of these days (`2026-08-01`), which come in their order, page by page. Each partition is asked by itself, and for no end:
+ * a range on both sides looks like few rows to a planner without statistics, which then sorts the day anew for each page.
+ */
+export async function* readPages(db: Db, days: readonly string[]): AsyncGenerator<EntryText[]> {
+  for (const day of days) {
+    for (let after: string = BEFORE_ALL; ; ) {
+      const { rows } = await sql<EntryText>`
+        select id, master_id, subaccount_id, ${exact("period_start")}, units, kind, corrects, note, ${exact("accepted_at")}
+          from ${sql.table(partitionOf(day))} where id > ${after}::uuid order by id limit ${PAGE}`.execute(db);
+      if (rows.length > 0) yield rows;
+      const last = rows.at(-1);
+      if (rows.length < PAGE || last === undefined) break;
+      after = last.id;
+    }
   }
 }
 

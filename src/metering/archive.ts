@@ -16,7 +16,7 @@ import { sql } from "kysely";
 import type { Db } from "../platform/database.ts";
 import { Fault } from "../platform/errors.ts";
 import { digestFile, digestTexts, type GzipDigests, readGzip, writeGzip, writeText } from "../platform/gzip-file.ts";
-import { checkTurn, dueMonths, waitsFor } from "./archive-due.ts";
+import { checkTurn, dueMonths, partitionDays, waitsFor } from "./archive-due.ts";
 import {
   checkFiles,
   createTotals,
@@ -30,7 +30,7 @@ import {
 import { type ArchiveRecord, findArchive, holdArchive } from "./archive-records.ts";
 import { type By, removeMonth } from "./archive-remove.ts";
 import { type EntryText, entryLine, HEADER, readPages } from "./archive-row.ts";
-import { firstDay, type Month, monthAfter, spanOfMonth } from "./months.ts";
+import { firstDay, type Month, monthAfter } from "./months.ts";
 
 export type ArchiveStep = "written" | "compared" | "recorded" | "removed";
 
@@ -93,7 +93,9 @@ async function write(db: Db, month: Month, { dir, onStep, onPage }: ArchiveOptio
   await onStep?.("recorded");
 }
 
-const readMonth = (db: Db, month: Month) => readPages(db, spanOfMonth(month));
+async function* readMonth(db: Db, month: Month): AsyncGenerator<EntryText[]> {
+  yield* readPages(db, await partitionDays(db, "usage_entry", month));
+}
 
 async function* counting(
   pages: AsyncIterable<EntryText[]>,

@@ -1,6 +1,4 @@
 /** Whatever a run dies of, and wherever: each entry is in the database or in a file, once, and the next run ends what it began. */
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -13,6 +11,7 @@ import { restoreMonth } from "../../src/metering/restore.ts";
 import { sumDays } from "../../src/metering/sum-days.ts";
 import { verifyLedger } from "../../src/metering/verify.ts";
 import { type FilledLedger, fillLedger, type OpenLedger, openLedger } from "../support/archive.ts";
+import { inChild } from "../support/archive-child.ts";
 
 let filled: FilledLedger;
 beforeAll(async () => {
@@ -55,12 +54,8 @@ async function expectWhole(ledger: OpenLedger, ids: readonly string[]): Promise<
   });
 }
 
-/** Runs the work in a process of its own, which ends by SIGKILL. */
 async function killed(ledger: Opened, work: "archive" | "restore", fatal: string): Promise<void> {
-  const script = join(import.meta.dirname, "..", "support", "archive-child.ts");
-  const argv = [script, ledger.url, String(ledger.clockOffsetMs), work, ledger.month, ledger.dir, fatal];
-  const child = spawn(process.execPath, argv, { stdio: ["ignore", "ignore", "inherit"] });
-  expect(await once(child, "exit")).toEqual([null, "SIGKILL"]);
+  expect(await inChild(ledger, work, { month: ledger.month, fatal })).toEqual([null, "SIGKILL"]);
 }
 
 describe.each(["page", "written", "compared", "recorded", "removed"])("archiving, ended at: %s;", (fatal) => {

@@ -18,6 +18,8 @@ import { sumDays } from "../../src/metering/sum-days.ts";
 import { readUsage } from "../../src/metering/usage.ts";
 import { verifyLedger } from "../../src/metering/verify.ts";
 import { formatId } from "../../src/platform/ids.ts";
+import { ensurePartitions } from "../../src/platform/partitions.ts";
+import { seedSubaccount } from "../support/accounts.ts";
 import {
   DAY_MS,
   type FilledLedger,
@@ -28,6 +30,7 @@ import {
   operator,
   RETENTION_MS,
 } from "../support/archive.ts";
+import { acceptUnits } from "../support/ledger.ts";
 
 let filled: FilledLedger;
 beforeAll(async () => {
@@ -277,4 +280,27 @@ test("the record says what was written, and can't be made to say something else;
   ])
     await expect(ledger.pool.query(deed)).rejects.toThrow(refused);
   await expect(ledger.pool.query("delete from summed_day")).rejects.toThrow("are archived: restore the month");
+});
+
+test("mail is accepted, each message of it, while months go and come back", async () => {
+  const ledger = await openLedger(filled);
+  await ensurePartitions(ledger.db);
+  const calendar = { anchorDay: 1, timeZone: "America/New_York" };
+  const { masterId } = ledger;
+  const account = { masterId, subaccountId: await seedSubaccount(ledger, masterId, { monthlyLimit: null }) };
+  let [stop, sent] = [false, 0];
+  const sending = (async () => {
+    for (; !stop; sent += 1) {
+      const { kind } = await acceptUnits(ledger, account, 1, calendar);
+      if (kind !== "accepted") return kind;
+    }
+    return "all accepted";
+  })();
+  await archiveAll(ledger);
+  for (const month of ledger.months) await restoreMonth(ledger.db, month, ledger.options);
+  for (const month of ledger.months) await archive(ledger, month);
+  stop = true;
+  expect(await sending).toBe("all accepted");
+  expect(sent).toBeGreaterThan(10);
+  expect(await verify(ledger)).toMatchObject({ ok: true, differences: [], read: { archive: 8, entries: sent } });
 });
