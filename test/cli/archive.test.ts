@@ -46,7 +46,7 @@ test("what is due goes, with its steps told; verify reads the files; a missing o
   const good = await run("verify");
   expect(good).toMatchObject({
     code: 0,
-    out: expect.stringMatching(/^The ledger is in order: 0 entries.*, and 8 entries of the archive\.\n$/),
+    out: expect.stringMatching(/^The ledger is in order: 0 entries.*, and 9 entries of the archive\.\n$/),
   });
   rmSync(join(ledger.dir, `usage_entry-${second}.csv.gz`));
   const bad = await run("verify");

@@ -8,14 +8,16 @@ import type { ArchiveOptions } from "../../src/metering/archive.ts";
 import { closeDue } from "../../src/metering/close.ts";
 import { addCorrection } from "../../src/metering/correction.ts";
 import { type Month, monthAfter } from "../../src/metering/months.ts";
+import { periodAt } from "../../src/metering/period.ts";
 import { sumDays } from "../../src/metering/sum-days.ts";
 import { createClock } from "../../src/platform/clock.ts";
 import { openDatabase } from "../../src/platform/database.ts";
-import type { MasterId, MessageId, SubaccountId } from "../../src/platform/ids.ts";
+import { type MasterId, type MessageId, newId, type SubaccountId } from "../../src/platform/ids.ts";
 import { purge } from "../../src/spool/purge.ts";
 import { seedMaster, seedSubaccount } from "./accounts.ts";
 import { createDatabase, type TestDatabase, testDatabase } from "./database.ts";
 import { acceptUnits, later } from "./ledger.ts";
+import { submissionOf, testAcceptor } from "./submission.ts";
 
 export const operator: Operator = { kind: "operator", via: "cli" };
 export const DAY_MS = 86_400_000;
@@ -70,6 +72,19 @@ export async function fillLedger(): Promise<FilledLedger> {
        select (substr(uuid_at(pm_now())::text, 1, 14) || '7' || substr(gen_random_uuid()::text, 16))::uuid, master_id, subaccount_id, period_start, 0, 'void', pm_now() from usage_entry
         order by id desc limit 1`,
     );
+  }
+  {
+    // An upload that began on the last day of the third month, and ended in the fourth one's period.
+    await using database = await at(`${months[3]}-01T12:00:00Z`);
+    const begun = createClock(database.clockOffsetMs - 16 * 3_600_000);
+    const period = periodAt(calendar, database.clock.now());
+    const slow = submissionOf(account, {
+      id: newId<MessageId>(begun),
+      calendar,
+      period,
+      recipients: ["a@example.net", "b@example.net"],
+    });
+    await testAcceptor(database).accept(slow);
   }
   await using end = await at(`${monthAfter(months[3], 5)}-10T12:00:00Z`);
   await closeDue(end.db, { clock: end.clock });
