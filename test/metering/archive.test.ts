@@ -10,6 +10,7 @@ import { dueMonths, waitsFor } from "../../src/metering/archive-due.ts";
 import { listArchives } from "../../src/metering/archive-records.ts";
 import { addCorrection } from "../../src/metering/correction.ts";
 import { readDailyUsage } from "../../src/metering/daily.ts";
+import { listDateUsage } from "../../src/metering/dates-usage.ts";
 import { draftStatement } from "../../src/metering/draft.ts";
 import { exportUsage } from "../../src/metering/export.ts";
 import { monthAfter } from "../../src/metering/months.ts";
@@ -111,14 +112,16 @@ async function said({ db, clock, masterId, subaccountId, months }: OpenLedger) {
   const usage = [];
   const daily = [];
   const drafts = [];
+  const dates = [];
   for (const date of starts) {
     usage.push(await readUsage(db, operator, subaccountId, date, clock));
     const read = await readDailyUsage(db, operator, subaccountId, date, clock);
     daily.push(read.days);
+    dates.push(await listDateUsage(db, operator, { masterId, period: date, limit: 100 }, clock));
     drafts.push(await draftStatement(db, masterId, read.period));
   }
   const corrections = usage.map((one) => one.corrections);
-  return { calendar, usage, daily, drafts, corrections, rows: await exportUsage(db, operator, { limit: 100 }) };
+  return { calendar, usage, daily, drafts, dates, corrections, rows: await exportUsage(db, operator, { limit: 100 }) };
 }
 
 test("an archived charge can't be corrected any more, and the answer says what to do", async () => {
@@ -317,6 +320,21 @@ test("a kept sum that reaches into a second date, since the zone was another one
   const sums = () => sumDates(ledger.db, { id: ledger.subaccountId, masterId: ledger.masterId, period }, dates);
   const before = await sums();
   expect(before).toEqual(new Map([[0, { messages: 2, units: 7, corrections: -2 }]]));
+  const [day, dayBefore] = [`${month}-10`, `${month}-09`];
+  await ledger.pool.query("update usage_day set since = entry_day::timestamp at time zone 'UTC' where entry_day = $1", [
+    day,
+  ]);
+  const list = async () => {
+    const rows = await listDateUsage(
+      ledger.db,
+      operator,
+      { masterId: ledger.masterId, period: `${month}-01`, limit: 9 },
+      ledger.clock,
+    );
+    return rows.map(({ date, units }) => [date, units]);
+  };
+  expect(await list()).toEqual([[day, 7]]);
   await archiveAll(ledger);
   expect(await sums()).toEqual(before);
+  expect(await list()).toEqual([[dayBefore, 7]]); // as New York has it
 });
