@@ -94,6 +94,26 @@ test("an auditor needs the file, its manifest, zcat and sha256sum", async () => 
   expect(record).toMatchObject({ fileSha256: manifest.file_sha256, plainSha256: manifest.plain_sha256, entries: 4 });
 });
 
+test("the auditor's sums of docs/archive.md are those of the statement", async () => {
+  const ledger = await openLedger(filled);
+  await archiveAll(ledger);
+  const [, script = ""] = /```\n(zcat [^`]*awk[^`]*)```/.exec(
+    readFileSync(join(import.meta.dirname, "../../docs/archive.md"), "utf8"),
+  )!;
+  const { rows } = await ledger.pool.query<{ start: string; lines: string }>(
+    `select to_char(s.period_start at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as start,
+            string_agg(l.subaccount_id || ' ' || l.messages || ' ' || l.units, E'\n' order by l.subaccount_id) as lines
+       from statement s join statement_line l on l.statement_id = s.id where l.messages > 0 group by 1 order by 1`,
+  );
+  expect(rows).toHaveLength(3);
+  for (const { start, lines } of rows) {
+    const mine = script
+      .replace("2026-08-01T00:00:00.000000Z", start)
+      .replace("usage_entry-2026-0[789].csv.gz", "*.csv.gz");
+    expect(execFileSync("sh", ["-c", mine], { cwd: ledger.dir, encoding: "utf8" })).toBe(`${lines}\n`);
+  }
+});
+
 test("what usage, statements and exports say of archived periods is what they said before", async () => {
   const ledger = await openLedger(filled);
   const before = await said(ledger);
