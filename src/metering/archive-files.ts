@@ -3,8 +3,9 @@
  * holds the SHA-256 of the one of the month before, so that none can be changed, left out or made later without the next telling.
  */
 import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import { Fault } from "../platform/errors.ts";
 import { digestFile, digestTexts, type GzipDigests, readGzip } from "../platform/gzip-file.ts";
 import type { KindTotals } from "../platform/schema.ts";
@@ -84,12 +85,44 @@ export async function checkFiles(dir: string, record: ArchiveRecord, previous: s
   if (text === undefined) wrong.push(`its manifest ${manifest} is not in ${dir}`);
   else if (sha256(text) !== record.manifestSha256)
     wrong.push(`its manifest ${manifest} is not the one that was written: SHA-256 ${sha256(text)}`);
-  else if (
-    (JSON.parse(text.toString()) as { previous_manifest_sha256: string | null }).previous_manifest_sha256 !== previous
-  )
-    wrong.push(`its manifest ${manifest} does not name the one of the month before it`);
+  else wrong.push(...compareManifest(JSON.parse(text.toString()), record, previous));
   wrong.push(...(await checkEntries(dir, record)));
   return wrong;
+}
+
+type Manifest = Readonly<Record<string, unknown>>;
+
+/** Once the manifest is proven: what stands beside its checksum in the record is what it says. */
+function compareManifest(manifest: Manifest, record: ArchiveRecord, previous: string | null): string[] {
+  const told: Manifest = {
+    ...{ month: record.month, file: record.file, entries: record.entries, kinds: sortedKinds(record.kinds) },
+    ...{
+      first_id: record.firstId,
+      last_id: record.lastId,
+      file_bytes: record.fileBytes,
+      file_sha256: record.fileSha256,
+    },
+    ...{ plain_bytes: record.plainBytes, plain_sha256: record.plainSha256 },
+  };
+  const wrong = Object.keys(told)
+    .filter((name) => !isDeepStrictEqual(told[name], manifest[name]))
+    .map((name) => {
+      const [is, was] = [told[name], manifest[name]].map((value) => JSON.stringify(value));
+      return `its record in ledger_archive says ${name} ${is}, its manifest ${was}`;
+    });
+  if (manifest.previous_manifest_sha256 !== previous)
+    wrong.push(`its manifest ${manifestOf(record.file)} does not name the one of the month before it`);
+  return wrong;
+}
+
+/** Those that are not in the folder, or not of the size that was written: a look, and no proof. */
+export async function missingFiles(dir: string, records: readonly ArchiveRecord[]): Promise<string[]> {
+  const missing: string[] = [];
+  for (const { file, fileBytes } of records) {
+    const found = await stat(join(dir, file)).catch(unlessMissing);
+    if (found?.size !== fileBytes) missing.push(file);
+  }
+  return missing;
 }
 
 async function checkEntries(dir: string, record: ArchiveRecord): Promise<string[]> {

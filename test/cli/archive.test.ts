@@ -19,7 +19,7 @@ function operatorOf(ledger: OpenLedger, more: NodeJS.ProcessEnv = {}) {
     POSTMETER_RETENTION_LEDGER: "93d",
     ...more,
   };
-  return (...argv: string[]) => runWith(env, "ledger", ...argv);
+  return Object.assign((...argv: string[]) => runWith(env, "ledger", ...argv), { env });
 }
 
 test("what is due goes, with its steps told; verify reads the files; a missing one makes it fail, unless it is left out", async () => {
@@ -49,6 +49,13 @@ test("what is due goes, with its steps told; verify reads the files; a missing o
     out: expect.stringMatching(/^The ledger is in order: 0 entries.*, and 9 entries of the archive\.\n$/),
   });
   rmSync(join(ledger.dir, `usage_entry-${second}.csv.gz`));
+  const looked = await runWith(run.env, "doctor", "--json");
+  expect(JSON.parse(looked.out).findings).toContainEqual({
+    check: "archive",
+    state: "warn",
+    detail: `1 of ${archives.length} files are not in ${ledger.dir}, usage_entry-${second}.csv.gz first`,
+    advice: expect.stringContaining("POSTMETER_ARCHIVE_DIR"),
+  });
   const bad = await run("verify");
   expect(bad.code).toBe(1);
   expect(bad.out).toMatch(

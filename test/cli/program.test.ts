@@ -165,6 +165,7 @@ test("the doctor finds a healthy database healthy, and says what is wrong with a
     "oldest transaction",
     "queue",
     "jobs",
+    "archive",
     "Redis",
     "certificate",
   ]);

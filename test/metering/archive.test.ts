@@ -304,6 +304,8 @@ test("the record says what was written, and can't be made to say something else;
   ])
     await expect(ledger.pool.query(deed)).rejects.toThrow(refused);
   await expect(ledger.pool.query("delete from summed_day")).rejects.toThrow("are archived: restore the month");
+  const late = `insert into usage_entry values ('${ledger.first}', '${ledger.masterId}', '${ledger.subaccountId}', now(), 1, 'accept', null, null, now())`;
+  await expect(ledger.pool.query(late)).rejects.toThrow("no partition of relation");
 });
 
 test("mail is accepted, each message of it, while months go and come back", async () => {

@@ -46,7 +46,7 @@ function removeRow(ledger: OpenLedger): { file: string; plain: string; manifest:
       plain_sha256: hex(plain),
       file_bytes: file.length,
     };
-    return `${JSON.stringify({ ...manifest, ...told, plain_bytes: plain.length }, null, 2)}\n`;
+    return `${JSON.stringify({ ...manifest, ...told, plain_bytes: Buffer.byteLength(plain) }, null, 2)}\n`;
   });
   return { file: hex(file), plain: hex(plain), manifest: hex(readFileSync(path(ledger, 1, "json"))) };
 }
@@ -151,7 +151,8 @@ const lies: [lie: string, tell: (ledger: OpenLedger) => void | Promise<void>, to
       const { file, plain, manifest } = removeRow(ledger);
       await unguarded(
         "ledger_archive",
-        `update ledger_archive set entries = 3, file_sha256 = '\\x${file}', plain_sha256 = '\\x${plain}', manifest_sha256 = '\\x${manifest}',
+        `update ledger_archive set entries = 3, kinds = jsonb_set(kinds, '{accept}', '{"entries": 1, "units": 4}'), manifest_sha256 = '\\x${manifest}',
+                file_sha256 = '\\x${file}', file_bytes = ${readFileSync(path(ledger, 1)).length}, plain_sha256 = '\\x${plain}',
                 plain_bytes = ${gunzipSync(readFileSync(path(ledger, 1))).length} where month = '${ledger.months[1]}-01'`,
       )(ledger);
     },
@@ -161,6 +162,22 @@ const lies: [lie: string, tell: (ledger: OpenLedger) => void | Promise<void>, to
       ["days", sub, /says 2 messages, 7 units, -2 corrections; the entries 1 messages, 4 units, -2 corrections$/],
       ["credits", month(1), /^1 messages were paid by credits; 0 of them are in its file$/],
       ["entries", any, /^its correction entry corrects no charge of its account$/],
+    ],
+  ],
+  [
+    "a record that says other figures than its manifest",
+    (ledger) =>
+      unguarded(
+        "ledger_archive",
+        `update ledger_archive set entries = 5, last_id = first_id where month = '${ledger.months[1]}-01'`,
+      )(ledger),
+    [
+      ["archive", month(1), /^unverified: its record in ledger_archive says entries 5, its manifest 4$/],
+      [
+        "archive",
+        month(1),
+        /^unverified: its record in ledger_archive says last_id "[\da-f-]{36}", its manifest "[\da-f-]{36}"$/,
+      ],
     ],
   ],
   [
