@@ -1,10 +1,10 @@
 /** A ledger with months that may be archived: mail, voids, corrections, sandbox mail and credits, all closed, summed and in order. */
-import { mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { onTestFinished } from "vitest";
+import { afterAll, onTestFinished } from "vitest";
 import type { Operator } from "../../src/accounts/principal.ts";
-import type { ArchiveOptions } from "../../src/metering/archive.ts";
+import { type ArchiveOptions, archiveMonth } from "../../src/metering/archive.ts";
 import { closeDue } from "../../src/metering/close.ts";
 import { addCorrection } from "../../src/metering/correction.ts";
 import { type Month, monthAfter } from "../../src/metering/months.ts";
@@ -34,6 +34,8 @@ export type FilledLedger = Readonly<{
   subaccountId: SubaccountId;
   /** Charged 3 units in the second month; 2 are taken back there, 1 is charged again in the third. */
   first: MessageId;
+  /** What lies in the folder of the archive. */
+  from?: string;
 }>;
 
 /** Closed for everybody, so that it can be copied (`openLedger`). */
@@ -132,6 +134,18 @@ export type OpenLedger = FilledLedger &
   TestDatabase &
   Readonly<{ dir: string; options: Omit<ArchiveOptions, "onStep" | "onPage"> }>;
 
+/** The same with all months but the last in files, as a start for many tests. */
+export async function fillArchive(): Promise<FilledLedger> {
+  const filled = await fillLedger();
+  const from = mkdtempSync(join(tmpdir(), "postmeter-archive-"));
+  afterAll(() => rmSync(from, { recursive: true, force: true }));
+  const { url, clockOffsetMs } = filled;
+  await using database = openDatabase({ url, clockOffsetMs, max: 2, applicationName: "postmeter test" });
+  const options = { dir: from, retentionMs: RETENTION_MS, principal: operator, clock: createClock(clockOffsetMs) };
+  for (const month of filled.months.slice(0, 3)) await archiveMonth(database.db, month, options);
+  return { ...filled, from };
+}
+
 /** A copy of one's own, and a folder. Gone with the test. */
 export async function openLedger(filled: FilledLedger): Promise<OpenLedger> {
   const url = await createDatabase(new URL(filled.url).pathname.slice(1));
@@ -143,6 +157,7 @@ export async function openLedger(filled: FilledLedger): Promise<OpenLedger> {
   });
   const clock = createClock(filled.clockOffsetMs);
   const dir = mkdtempSync(join(tmpdir(), "postmeter-archive-"));
+  if (filled.from !== undefined) cpSync(filled.from, dir, { recursive: true });
   onTestFinished(async () => {
     await database[Symbol.asyncDispose]();
     rmSync(dir, { recursive: true, force: true });
