@@ -33,7 +33,8 @@ export function entryLine(entry: EntryText): string {
   return csvRow(COLUMNS.map((column) => values[column]));
 }
 
-const PAGE = 5000;
+/** So few that mail, which may be accepted by the same process, waits for milliseconds at most. */
+const READ = 1000;
 
 /**
  * The entries of these days (`2026-08-01`), which come in their order, page by page. Each partition is asked by itself, and for no end:
@@ -44,10 +45,10 @@ export async function* readPages(db: Db, days: readonly string[]): AsyncGenerato
     for (let after: string = BEFORE_ALL; ; ) {
       const { rows } = await sql<EntryText>`
         select id, master_id, subaccount_id, ${exact("period_start")}, units, kind, corrects, note, ${exact("accepted_at")}
-          from ${sql.table(partitionOf(day))} where id > ${after}::uuid order by id limit ${PAGE}`.execute(db);
+          from ${sql.table(partitionOf(day))} where id > ${after}::uuid order by id limit ${READ}`.execute(db);
       if (rows.length > 0) yield rows;
       const last = rows.at(-1);
-      if (rows.length < PAGE || last === undefined) break;
+      if (rows.length < READ || last === undefined) break;
       after = last.id;
     }
   }
@@ -55,6 +56,8 @@ export async function* readPages(db: Db, days: readonly string[]): AsyncGenerato
 
 const exact = (column: "period_start" | "accepted_at") =>
   sql`to_char(${sql.ref(column)} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') as ${sql.ref(column)}`;
+
+const PAGE = 5000;
 
 /** The entries of a file's text, in pages. @throws Error where it is not what `entryLine` writes */
 export async function* parsePages(texts: AsyncIterable<string>, pageEntries = PAGE): AsyncGenerator<EntryText[]> {
