@@ -119,6 +119,7 @@ describe("tables", () => {
     usage_entry: ["metering", "spool"],
     summed_day: ["metering"],
     usage_day: ["metering"],
+    ledger_archive: ["metering"],
     top_up: ["quota"],
     refusal: ["metering"],
     statement: ["metering"],

@@ -8,7 +8,8 @@ import { sql } from "kysely";
 import type { Db } from "../platform/database.ts";
 import { formatId, type MasterId, type SubaccountId } from "../platform/ids.ts";
 import type { Findings } from "./difference.ts";
-import { EMPTY_SUM, type LedgerSum, sumLedger } from "./ledger.ts";
+import { sumArchived } from "./kept-sums.ts";
+import { addAllSums, EMPTY_SUM, type LedgerSum, sumLedger } from "./ledger.ts";
 import { readClosed } from "./read-statement.ts";
 import {
   addFigures,
@@ -95,7 +96,7 @@ function sumText({ messages, units, corrections }: LedgerSum): string {
 }
 
 async function verifySums(db: Db, { masterId, period, lines }: Statement, found: Found): Promise<void> {
-  const open = await sumLedger(db, { masterId, period });
+  const open = addAllSums(await sumLedger(db, { masterId, period }), await sumArchived(db, { masterId, period }));
   for (const line of lines) {
     const [own, ledger] = [sumText(line), sumText(open.get(line.subaccountId) ?? EMPTY_SUM)];
     open.delete(line.subaccountId);

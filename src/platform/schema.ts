@@ -22,6 +22,7 @@ import type { CreditEntryTable, CreditLotTable, CreditPackTable } from "./schema
 import type { ErasureTable } from "./schema-erasure.ts";
 import type { RateWindowTable } from "./schema-limits.ts";
 import type {
+  LedgerArchiveTable,
   RefusalTable,
   StatementDueTable,
   StatementLineTable,
@@ -59,6 +60,7 @@ import type {
 
 export type { ContactPolicy, Json, NotificationEmail } from "./schema-columns.ts";
 export type { DailyCapDefault, RateLimits } from "./schema-limits.ts";
+export type { KindTotals } from "./schema-metering.ts";
 export type { ItemError } from "./schema-overview.ts";
 export type { Features } from "./schema-plans.ts";
 
@@ -75,6 +77,7 @@ export type Schema = {
   usage_entry: UsageEntryTable;
   summed_day: SummedDayTable;
   usage_day: UsageDayTable;
+  ledger_archive: LedgerArchiveTable;
   top_up: TopUpTable;
   refusal: RefusalTable;
   statement: StatementTable;
