@@ -43,6 +43,7 @@ import type {
   TemplateTable,
   TransferTable,
 } from "./schema-plans.ts";
+import type { PriceChoiceTable, PriceTermTable, RateCardTable, RateCardVersionTable } from "./schema-prices.ts";
 import type {
   BodyTable,
   CapturedTable,
@@ -112,6 +113,10 @@ export type Schema = {
   plan_version: PlanVersionTable;
   template: TemplateTable;
   billing_profile: BillingProfileTable;
+  rate_card: RateCardTable;
+  rate_card_version: RateCardVersionTable;
+  price_choice: PriceChoiceTable;
+  price_term: PriceTermTable;
   expiry_notice: ExpiryNoticeTable;
   master_expiry_notice: MasterExpiryNoticeTable;
   transfer: TransferTable;
