@@ -25,7 +25,9 @@ import { messageEndpoints } from "./messages.ts";
 import { ownerEndpoints } from "./owner.ts";
 import { planSwitchEndpoints } from "./plan-switch.ts";
 import { planEndpoints } from "./plans.ts";
+import { priceEndpoints } from "./prices.ts";
 import { queueEndpoints } from "./queue.ts";
+import { rateCardEndpoints } from "./rate-cards.ts";
 import { refusalEndpoints } from "./refusals.ts";
 import { renewEndpoints } from "./renew.ts";
 import { reviewEndpoints } from "./reviews.ts";
@@ -53,6 +55,8 @@ const rooms = [
   planSwitchEndpoints,
   templateEndpoints,
   billingProfileEndpoints,
+  rateCardEndpoints,
+  priceEndpoints,
   transferEndpoints,
   erasureEndpoints,
   brandingEndpoints,
