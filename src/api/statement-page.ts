@@ -1,4 +1,7 @@
-/** A statement to be printed or filed: one page without scripts, in the master's language and zone; each sheet repeats the table's head. */
+/**
+ * A statement to be printed or filed: one page without scripts, in the master's language and zone, by billing profile where there are any;
+ * each sheet of paper repeats the table's head.
+ */
 import { createHash } from "node:crypto";
 import { html, raw } from "hono/html";
 import type { Master } from "../accounts/account.ts";
@@ -11,7 +14,8 @@ import {
   writeCount,
   writeInstant,
 } from "../letters/language.ts";
-import { billedUnits, overageUnits, type Statement, type StatementLine } from "../metering/statement.ts";
+import { billedUnits, type Statement, type StatementFigures, type StatementLine } from "../metering/statement.ts";
+import { groupLines, type StatementGroup } from "../metering/statement-groups.ts";
 import type { Content } from "./endpoint.ts";
 import { showId } from "./fields.ts";
 
@@ -27,21 +31,25 @@ th, td { padding: .3rem .5rem; border-bottom: 1px solid #ccc; text-align: left; 
 thead th { border-bottom: 2px solid #111; overflow-wrap: normal; }
 tbody th { min-width: 12em; } tbody small { font-weight: normal; color: #555; white-space: nowrap; }
 .n { text-align: right; font-variant-numeric: tabular-nums; } td.n { white-space: nowrap; }
+tbody .group th { padding-top: 1.2rem; border-bottom: 1px solid #111; } .group span { font-weight: normal; color: #555; white-space: pre-line; }
+tbody .sum th, tbody .sum td { border-top: 1px solid #111; font-weight: 600; }
 tfoot td, tfoot th { border-top: 2px solid #111; border-bottom: 0; font-weight: 600; }
 .preview { border: 2px solid #8a4b00; padding: .5rem .8rem; }
 .proof { color: #555; font-size: 8pt; margin-top: 2rem; overflow-wrap: anywhere; }
 thead { display: table-header-group; } tfoot { display: table-row-group; } tr { break-inside: avoid; }
 @media print { body { max-width: none; margin: 0; padding: 0; } .lines { overflow: visible; } }
-@page { margin: 15mm; }
+@page { size: a4 landscape; margin: 15mm; }
 `;
 
 /** Only this style, and nothing else from anywhere. */
 const POLICY = `default-src 'none'; style-src 'sha256-${createHash("sha256").update(style).digest("base64")}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`;
 
+type Words = Readonly<Record<keyof typeof english, string>>;
+
 const english = {
   statement: "Statement",
   preview: "Preview of a statement",
-  running: "The period is still running: these figures will change.",
+  running: "The period is not closed yet: these figures may change.",
   account: "Account",
   period: "Period",
   to: "to",
@@ -53,7 +61,14 @@ const english = {
   units: "Accepted recipients",
   corrections: "Corrections",
   billed: "Billed units",
-  overage: "Of these above the allowance",
+  credits: "Paid by credits",
+  overage: "Above the allowance",
+  refused: "Refused messages",
+  profile: "Billing profile",
+  noProfile: "Without a billing profile",
+  costCentre: "Cost centre",
+  currency: "Currency",
+  sum: "Sum",
   customer: "Subaccount",
   reference: "Your reference",
   limit: "Limit",
@@ -64,12 +79,12 @@ const english = {
     "Hash of the lines, and of the chain of statements (SHA-256). The operator checks both with: postmeter ledger verify",
 };
 
-const words: InLanguages<Readonly<Record<keyof typeof english, string>>> = {
+const words: InLanguages<Words> = {
   en: english,
   de: {
     statement: "Abrechnung",
     preview: "Vorschau einer Abrechnung",
-    running: "Der Zeitraum läuft noch: Diese Zahlen werden sich ändern.",
+    running: "Der Zeitraum ist noch nicht abgeschlossen: Diese Zahlen können sich ändern.",
     account: "Konto",
     period: "Zeitraum",
     to: "bis",
@@ -81,7 +96,14 @@ const words: InLanguages<Readonly<Record<keyof typeof english, string>>> = {
     units: "Angenommene Empfänger",
     corrections: "Korrekturen",
     billed: "Berechnete Einheiten",
-    overage: "Davon über dem Kontingent",
+    credits: "Durch Guthaben bezahlt",
+    overage: "Über dem Kontingent",
+    refused: "Abgelehnte Nachrichten",
+    profile: "Rechnungsprofil",
+    noProfile: "Ohne Rechnungsprofil",
+    costCentre: "Kostenstelle",
+    currency: "Währung",
+    sum: "Zwischensumme",
     customer: "Unterkonto",
     reference: "Ihr Zeichen",
     limit: "Limit",
@@ -94,12 +116,13 @@ const words: InLanguages<Readonly<Record<keyof typeof english, string>>> = {
 };
 
 type PageOf = Pick<Master, "name" | "language" | "calendar" | "ownSubaccountId">;
+type Count = (value: number) => string;
 
 export async function statementPage(statement: Statement, master: PageOf): Promise<Content> {
   const reader: Reader = { language: languageOf(master.language), timeZone: master.calendar.timeZone };
   const w = inLanguage(words, reader.language);
-  const { period, allowance, closedAt, lines, linesHash, chainHash } = statement;
-  const count = (value: number) => writeCount(value, reader.language);
+  const { number, period, allowance, closedAt, linesHash, chainHash } = statement;
+  const count: Count = (value) => writeCount(value, reader.language);
   const at = (instant: Date) => writeInstant(instant, reader);
   const id = showId("stm", statement.id);
   const title = id === null ? w.preview : w.statement;
@@ -119,21 +142,14 @@ ${id === null ? html`<p class="preview">${w.running}</p>` : ""}
 <dl>
 <dt>${w.account}</dt><dd>${master.name}</dd>
 <dt>${w.period}</dt><dd>${at(period.start)} ${w.to} ${at(period.end)}</dd>
-${id === null ? "" : html`<dt>${w.number}</dt><dd>${id}</dd>`}
+${number === null ? "" : html`<dt>${w.number}</dt><dd>${number} (${id})</dd>`}
 ${closedAt === null ? "" : html`<dt>${w.closed}</dt><dd>${at(closedAt)}</dd>`}
 <dt>${w.allowance}</dt><dd>${allowance === null ? w.unlimited : count(allowance)}</dd>
 <dt>${w.billed}</dt><dd>${count(billedUnits(statement))}</dd>
-<dt>${w.overage}</dt><dd>${count(overageUnits(statement))}</dd>
+<dt>${w.credits}</dt><dd>${count(statement.credits)}</dd>
+<dt>${w.overage}</dt><dd>${count(statement.overageUnits)}</dd>
 </dl>
-<div class="lines" tabindex="0" role="region" aria-label="${w.customer}">
-<table>
-<thead><tr><th scope="col">${w.customer}</th><th scope="col">${w.reference}</th><th scope="col" class="n">${w.limit}</th><th scope="col" class="n">${w.topUp}</th><th scope="col" class="n">${w.messages}</th><th scope="col" class="n">${w.units}</th><th scope="col" class="n">${w.corrections}</th><th scope="col" class="n">${w.billed}</th></tr></thead>
-<tbody>
-${lines.map((line) => lineOf(line, { own: line.subaccountId === master.ownSubaccountId ? w.own : null, count }))}
-</tbody>
-<tfoot><tr><th scope="row" colspan="4">${w.total}</th>${sumsOf(statement, count)}</tr></tfoot>
-</table>
-</div>
+${tableOf(statement, { w, count, own: master.ownSubaccountId })}
 </main>
 ${linesHash === null || chainHash === null ? "" : html`<footer class="proof"><p>${w.proof}</p><p>${linesHash}<br>${chainHash}</p></footer>`}
 </body>
@@ -142,17 +158,48 @@ ${linesHash === null || chainHash === null ? "" : html`<footer class="proof"><p>
   return { type: "text/html; charset=utf-8", bytes: Buffer.from(page.toString()), policy: POLICY };
 }
 
-type Look = Readonly<{ own: string | null; count(value: number): string }>;
+/** `own`: the master's own subaccount. */
+type Look = Readonly<{ w: Words; count: Count; own: string }>;
 
-function lineOf(line: StatementLine, { own, count }: Look) {
+/** One body of the table for each billing profile; without any there is one, without a head and a sum of its own. */
+function tableOf(statement: Statement, look: Look) {
+  const { w, count } = look;
+  const groups = groupLines(statement);
+  const grouped = groups.some(({ name }) => name !== null);
+  const heads = [w.limit, w.topUp, w.messages, w.units, w.corrections, w.billed, w.credits, w.overage, w.refused];
+  return html`<div class="lines" tabindex="0" role="region" aria-label="${w.customer}">
+<table>
+<thead><tr><th scope="col">${w.customer}</th><th scope="col">${w.reference}</th>${heads.map((head) => html`<th scope="col" class="n">${head}</th>`)}</tr></thead>
+${groups.map(
+  (group) => html`<tbody>
+${grouped ? html`<tr class="group"><th scope="rowgroup" colspan="11">${headOf(group, w)}</th></tr>` : ""}
+${group.lines.map((line) => lineOf(line, look))}
+${grouped ? html`<tr class="sum"><th scope="row" colspan="4">${w.sum}</th>${figuresOf(group, count)}</tr>` : ""}
+</tbody>
+`,
+)}
+<tfoot><tr><th scope="row" colspan="4">${w.total}</th>${figuresOf(statement, count)}</tr></tfoot>
+</table>
+</div>`;
+}
+
+function headOf({ name, profile }: StatementGroup, w: Words) {
+  if (name === null) return w.noProfile;
+  const facts = profile === null ? [] : [`${w.currency}: ${profile.currency}`];
+  if (profile?.costCentre) facts.push(`${w.costCentre}: ${profile.costCentre}`);
+  if (profile?.address) facts.push(profile.address);
+  return html`${w.profile}: ${name}${facts.length === 0 ? "" : html`<br><span>${facts.join("\n")}</span>`}`;
+}
+
+function lineOf(line: StatementLine, { w, count, own }: Look) {
   const { name, externalId, monthlyLimit, topUp } = line;
-  return html`<tr><th scope="row">${name}${own === null ? "" : html` (${own})`}<br><small>${showId("sub", line.subaccountId)}</small></th><td>${externalId ?? ""}</td><td class="n">${monthlyLimit === null ? "-" : count(monthlyLimit)}</td><td class="n">${count(topUp)}</td>${sumsOf(line, count)}</tr>
+  const isOwn = line.subaccountId === own;
+  return html`<tr><th scope="row">${name}${isOwn ? html` (${w.own})` : ""}<br><small>${showId("sub", line.subaccountId)}</small></th><td>${externalId ?? ""}</td><td class="n">${monthlyLimit === null ? "-" : count(monthlyLimit)}</td><td class="n">${count(topUp)}</td>${figuresOf(line, count)}</tr>
 `;
 }
 
-type Sums = Pick<StatementLine, "messages" | "units" | "corrections">;
-
-function sumsOf(sums: Sums, count: Look["count"]) {
-  const { messages, units, corrections } = sums;
-  return html`${[messages, units, corrections, billedUnits(sums)].map((value) => html`<td class="n">${count(value)}</td>`)}`;
+function figuresOf(figures: StatementFigures, count: Count) {
+  const { messages, units, corrections, credits, overageUnits, refused } = figures;
+  const shown = [messages, units, corrections, billedUnits(figures), credits, overageUnits, refused];
+  return shown.map((value) => html`<td class="n">${count(value)}</td>`);
 }

@@ -4,12 +4,13 @@ import { findMaster } from "../accounts/find.ts";
 import { listStatements, readStatement } from "../metering/read-statement.ts";
 import {
   billedUnits,
-  overageUnits,
   type Statement,
+  type StatementFigures,
   type StatementLine,
   type StatementSummary,
 } from "../metering/statement.ts";
 import { statementCsv } from "../metering/statement-csv.ts";
+import { groupLines, onlyProfile, type StatementGroup } from "../metering/statement-groups.ts";
 import type { Deps } from "./deps.ts";
 import { type Endpoint, endpoint } from "./endpoint.ts";
 import { instant, listOf, pageParams, showId, showInstant, shownId } from "./fields.ts";
@@ -22,17 +23,31 @@ const tag = "Statements";
 const access = { who: ["master"], scopes: ["billing", "read"] } as const;
 const CSV = "text/csv; charset=utf-8";
 
+const figureMembers = {
+  messages: z.int(),
+  units: z.int(),
+  corrections: z.int(),
+  billed: z.int().openapi({ description: "units + corrections; below 0 units were taken back." }),
+  credits: z.int().openapi({ description: "Of `units`, paid by credits." }),
+  overage_units: z.int().openapi({
+    description:
+      "What of `billed` lies above the allowance and was not paid by credits; lines share it by what they have to pay for.",
+  }),
+  refused: z.int().openapi({ description: "Messages that were refused, for whatever reason: no part of the bill." }),
+};
+
 const summaryMembers = {
   id: shownId("stm").nullable().openapi({ description: "Null: a preview." }),
+  number: z.int().nullable().openapi({ description: "1, 2, 3 and so on, without a gap.", example: 7 }),
+  format: z.int().openapi({
+    description: "1: closed before credits, refusals and billing profiles were kept; they are 0 and null.",
+    example: 2,
+  }),
   period: periodShape,
   allowance: z.int().nullable(),
   cap: z.int().nullable(),
   overage: z.enum(["block", "bill"]),
-  messages: z.int(),
-  units: z.int(),
-  corrections: z.int(),
-  billed: z.int().openapi({ description: "units + corrections; below 0 it is a credit." }),
-  overage_units: z.int().openapi({ description: "What of `billed` lies above the allowance." }),
+  ...figureMembers,
   closed_at: instant.nullable(),
   lines_hash: z.string().nullable().openapi({ description: "SHA-256 over the figures and lines." }),
   chain_hash: z.string().nullable().openapi({ description: "SHA-256 over the chain hash before and lines_hash." }),
@@ -45,14 +60,26 @@ const lineShape = z
     external_id: z.string().nullable(),
     monthly_limit: z.int().nullable(),
     top_up: z.int(),
-    messages: z.int(),
-    units: z.int(),
-    corrections: z.int(),
+    ...figureMembers,
+    billing_profile: z.string().nullable().openapi({ example: "Cost centre Berlin" }),
   })
   .openapi("StatementLine");
 
+const groupShape = z
+  .strictObject({
+    billing_profile: z.string().nullable().openapi({ description: "Null: of no profile.", example: "Berlin" }),
+    currency: z.string().nullable().openapi({ description: "Null: no profile has that name.", example: "EUR" }),
+    cost_centre: z.string().nullable().openapi({ example: "4711" }),
+    address: z.string().nullable(),
+    subaccounts: z.int(),
+    ...figureMembers,
+  })
+  .openapi("StatementGroup", { description: "Lines sum to their group, groups to the statement." });
+
 const summaryShape = z.strictObject(summaryMembers).openapi("StatementSummary");
-const statementShape = z.strictObject({ ...summaryMembers, lines: z.array(lineShape) }).openapi("Statement");
+const statementShape = z
+  .strictObject({ ...summaryMembers, groups: z.array(groupShape), lines: z.array(lineShape) })
+  .openapi("Statement");
 
 export function statementEndpoints(deps: Deps): Endpoint[] {
   return [list(deps), show(deps)];
@@ -89,15 +116,23 @@ function show({ clock }: Deps): Endpoint {
       description:
         "`current` is a preview of the running period; else its start date, or `stm_...`. CSV with `.csv` behind it, a page to be printed with `.html`; or by Accept.",
       access,
+      query: z.strictObject({
+        billing_profile: z.string().max(100).optional().openapi({
+          description: "Only what stands under the profile of that name, with its own sums; empty: under none.",
+          example: "Berlin",
+        }),
+      }),
       params: z.object({ period: z.string().max(40).openapi({ example: "2026-11-01" }) }),
       status: 200,
       answer: statementShape,
       also: { "text/csv": "One row per subaccount.", "text/html": "To be printed, in the master's language and zone." },
     },
-    async ({ db, principal, params, accept }) => {
+    async ({ db, principal, params, query, accept }) => {
       const [, name = "", suffix] = /^(.*?)(?:\.(csv|html))?$/.exec(params.period) ?? [];
       const type = suffix ? `text/${suffix}` : negotiate(accept, ["application/json", "text/csv", "text/html"]);
-      const statement = await readStatement(db, principal, name, clock);
+      const whole = await readStatement(db, principal, name, clock);
+      const profile = query.billing_profile;
+      const statement = profile === undefined ? whole : onlyProfile(whole, profile === "" ? null : profile);
       if (type === "application/json") return { body: showStatement(statement) };
       if (type === "text/html") {
         return { content: await statementPage(statement, await findMaster(db, principal, undefined, clock)) };
@@ -108,19 +143,23 @@ function show({ clock }: Deps): Endpoint {
   );
 }
 
+function showFigures(figures: StatementFigures) {
+  const { messages, units, corrections, credits, overageUnits, refused } = figures;
+  const billed = billedUnits(figures);
+  return { messages, units, corrections, billed, credits, overage_units: overageUnits, refused };
+}
+
 function showSummary(statement: StatementSummary): z.output<typeof summaryShape> {
-  const { allowance, cap, overage, messages, units, corrections } = statement;
+  const { number, format, allowance, cap, overage } = statement;
   return {
     id: showId("stm", statement.id),
+    number,
+    format,
     period: showPeriod(statement.period),
     allowance,
     cap,
     overage,
-    messages,
-    units,
-    corrections,
-    billed: billedUnits(statement),
-    overage_units: overageUnits(statement),
+    ...showFigures(statement),
     closed_at: showInstant(statement.closedAt),
     lines_hash: statement.linesHash,
     chain_hash: statement.chainHash,
@@ -128,19 +167,27 @@ function showSummary(statement: StatementSummary): z.output<typeof summaryShape>
 }
 
 function showStatement(statement: Statement): z.output<typeof statementShape> {
-  return { ...showSummary(statement), lines: statement.lines.map(showLine) };
+  return {
+    ...showSummary(statement),
+    groups: groupLines(statement).map(showGroup),
+    lines: statement.lines.map(showLine),
+  };
+}
+
+function showGroup({ name, profile, lines, ...figures }: StatementGroup): z.output<typeof groupShape> {
+  const { currency = null, costCentre: cost_centre = null, address = null } = profile ?? {};
+  const shown = { billing_profile: name, currency, cost_centre, address, subaccounts: lines.length };
+  return { ...shown, ...showFigures(figures) };
 }
 
 function showLine(line: StatementLine): z.output<typeof lineShape> {
-  const { name, messages, units, corrections } = line;
   return {
     subaccount_id: showId("sub", line.subaccountId),
-    name,
+    name: line.name,
     external_id: line.externalId,
     monthly_limit: line.monthlyLimit,
     top_up: line.topUp,
-    messages,
-    units,
-    corrections,
+    ...showFigures(line),
+    billing_profile: line.billingProfile,
   };
 }

@@ -3,8 +3,9 @@ import { type Command, Option } from "commander";
 import { findMaster } from "../accounts/find.ts";
 import { closeDue, closeMaster } from "../metering/close.ts";
 import { listStatements, readStatement } from "../metering/read-statement.ts";
-import { billedUnits, overageUnits, type Statement, type StatementSummary } from "../metering/statement.ts";
+import { billedUnits, type Statement, type StatementFigures, type StatementSummary } from "../metering/statement.ts";
 import { statementCsv } from "../metering/statement-csv.ts";
+import { groupLines, onlyProfile } from "../metering/statement-groups.ts";
 import { formatId, type MasterId } from "../platform/ids.ts";
 import * as input from "./input.ts";
 import { facts, instant, table } from "./layout.ts";
@@ -29,35 +30,43 @@ function addList(statement: Command, cli: Cli): void {
       runWith(cli, options, async ({ db, clock }) => {
         const { items, more } = page(await listStatements(db, operator, { masterId, limit }, clock), limit);
         const rows = items.map((one) => [
+          one.number,
           formatId("stm", one.id as NonNullable<typeof one.id>),
           one.period.start,
-          one.messages,
-          one.units,
-          one.corrections,
-          billedUnits(one),
-          overageUnits(one),
+          ...cellsOf(one),
         ]);
-        const header = ["id", "from", "messages", "units", "corrections", "billed", "overage"];
+        const header = ["number", "id", "from", ...figureNames];
         const text = table(header, rows, "No period has been closed yet.");
         return { json: { data: items.map(summaryShape), has_more: more }, text };
       }),
     );
 }
 
-type ShowOptions = Options & { csv?: true };
+const figureNames = ["messages", "units", "corrections", "billed", "credits", "overage", "refused"];
+
+function cellsOf(figures: StatementFigures): number[] {
+  const { messages, units, corrections, credits, overageUnits, refused } = figures;
+  return [messages, units, corrections, billedUnits(figures), credits, overageUnits, refused];
+}
+
+type ShowOptions = Options & { csv?: true; billingProfile?: string };
 
 function addShow(statement: Command, cli: Cli): void {
   verb(statement, "show", "one statement with a line for each subaccount", [
     `statement show ${aMaster}`,
     `statement show ${aMaster} 2026-11-01`,
     `statement show ${aMaster} 2026-11-01 --csv > november.csv`,
+    `statement show ${aMaster} 2026-11-01 --billing-profile Berlin`,
   ])
     .argument("<master>", "mas_...", input.idOf("mas"))
     .argument("[period]", "its first day in the master's time zone, stm_..., or current (a preview)", "current")
+    .option("--billing-profile <name>", 'only what stands under it; "": under none')
     .addOption(new Option("--csv", "as a table for spreadsheets").conflicts("json"))
     .action((masterId: MasterId, name: string, options: ShowOptions) =>
       runWith(cli, options, async ({ db, clock }) => {
-        const statement = await readStatement(db, operator, name, clock, masterId);
+        const whole = await readStatement(db, operator, name, clock, masterId);
+        const profile = options.billingProfile;
+        const statement = profile === undefined ? whole : onlyProfile(whole, profile === "" ? null : profile);
         if (options.csv) return { json: null, text: statementCsv(statement) };
         return shownStatement(statement);
       }),
@@ -90,25 +99,32 @@ function addClose(statement: Command, cli: Cli): void {
 }
 
 function summaryShape(statement: StatementSummary): Record<string, unknown> {
-  const computed = { billed: billedUnits(statement), overage_units: overageUnits(statement) };
-  return { ...(shape(statement, "stm") as object), ...computed };
+  return { ...(shape(statement, "stm") as object), billed: billedUnits(statement) };
 }
 
 function shownStatement(statement: Statement): Shown {
   const { period, lines, closedAt } = statement;
+  const groups = groupLines(statement);
   const head = facts({
     statement: statement.id === null ? "preview, not closed" : formatId("stm", statement.id),
+    number: statement.number ?? undefined,
     period: `${instant(period.start)} to ${instant(period.end)}`,
     allowance: statement.allowance ?? "none",
-    messages: statement.messages,
-    units: statement.units,
-    corrections: statement.corrections,
-    billed: billedUnits(statement),
-    overage: overageUnits(statement),
+    ...Object.fromEntries(cellsOf(statement).map((value, i) => [figureNames[i], value])),
     closed: closedAt ?? undefined,
     "chain hash": statement.chainHash ?? undefined,
   });
-  const rows = lines.map((line) => [line.name, line.externalId, line.messages, line.units, line.corrections]);
-  const text = `${head}\n\n${table(["subaccount", "external id", "messages", "units", "corrections"], rows)}`;
-  return { json: summaryShape(statement), text };
+  const rows = lines.map((line) => [line.name, line.externalId, line.billingProfile, ...cellsOf(line)]);
+  const parts = [head, table(["subaccount", "external id", "billing profile", ...figureNames], rows)];
+  if (groups.some(({ name }) => name !== null)) {
+    const sums = groups.map(({ name, profile, ...group }) => [name, profile?.costCentre, ...cellsOf(group)]);
+    parts.push(table(["billing profile", "cost centre", ...figureNames], sums));
+  }
+  const groupShapes = groups.map(({ lines: own, name, profile, ...figures }) => {
+    const { currency = null, costCentre = null, address = null } = profile ?? {};
+    const of = { billingProfile: name, currency, costCentre, address, subaccounts: own.length };
+    return shape({ ...of, ...figures, billed: billedUnits(figures) });
+  });
+  const { profiles: _, ...json } = summaryShape(statement);
+  return { json: { ...json, groups: groupShapes }, text: parts.join("\n\n") };
 }

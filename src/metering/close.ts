@@ -18,7 +18,7 @@ import type { Log } from "../platform/log.ts";
 import { lockCorrections } from "./correction.ts";
 import { type Draft, draftStatement } from "./draft.ts";
 import { type Period, periodAt } from "./period.ts";
-import { billedUnits, CHAIN_START, hashChain, hashLines, overageUnits } from "./statement.ts";
+import { billedUnits, CHAIN_START, hashChain, hashLines } from "./statement.ts";
 
 export type Closed = Readonly<{ id: StatementId; masterId: MasterId; period: Period; units: number }>;
 
@@ -134,46 +134,62 @@ async function isOver(db: Db, masterId: MasterId, period: Period, graceMs: numbe
   return true;
 }
 
-/** Undefined: someone else has just closed it. */
+/** Undefined: someone else has just closed it. Its number is taken first: until the commit nobody else stores one of this master. */
 async function store(trx: Db, draft: Draft, clock: Clock): Promise<StatementId | undefined> {
-  const { masterId, period, messages, units, corrections } = draft;
+  const { masterId, period, allowance, cap, overage, units, messages, corrections, credits, refused } = draft;
+  const number = await nextNumber(trx, masterId);
   const previous = await trx
     .selectFrom("statement")
     .select("chain_hash")
     .where("master_id", "=", masterId)
     .where("period_end", "=", period.start)
     .executeTakeFirst();
-  const linesHash = hashLines(draft);
+  const linesHash = hashLines({ ...draft, number });
+  const chainHash = hashChain(previous?.chain_hash ?? CHAIN_START, linesHash);
   const id = newId<StatementId>(clock);
   const { rows } = await sql`
-    insert into statement (id, master_id, period_start, period_end, allowance, cap, overage, units, messages, corrections,
-                           lines_hash, chain_hash, closed_at)
-    values (${id}, ${masterId}, ${period.start}, ${period.end}, ${draft.allowance}, ${draft.cap}, ${draft.overage}, ${units},
-            ${messages}, ${corrections}, ${linesHash}, ${hashChain(previous?.chain_hash ?? CHAIN_START, linesHash)}, pm_now())
+    insert into statement (id, master_id, period_start, period_end, format, number, allowance, cap, overage, units, messages, corrections,
+                           credits, refused, lines_hash, chain_hash, closed_at)
+    values (${id}, ${masterId}, ${period.start}, ${period.end}, ${draft.format}, ${number}, ${allowance}, ${cap}, ${overage}, ${units},
+            ${messages}, ${corrections}, ${credits}, ${refused}, ${linesHash}, ${chainHash}, pm_now())
     on conflict (master_id, period_start) do nothing returning id`.execute(trx);
   if (rows.length === 0) return undefined;
   await storeLines(trx, id, draft);
+  await storeProfiles(trx, id, draft);
   const data = {
     statement_id: formatId("stm", id),
+    number,
     period_start: period.start,
     period_end: period.end,
     units,
     messages,
     corrections,
     billed: billedUnits(draft),
-    overage: overageUnits(draft),
+    credits,
+    overage: draft.overageUnits,
   };
   await emit(trx, { type: "statement.closed", masterId, at: clock.now(), data }, clock);
   return id;
 }
 
+async function nextNumber(trx: Db, masterId: MasterId): Promise<number> {
+  const { rows } = await sql<{ number: number }>`select next_statement_number(${masterId}) as number`.execute(trx);
+  return rows[0]!.number;
+}
+
 async function storeLines(trx: Db, id: StatementId, { lines }: Draft): Promise<void> {
   const of = <T>(value: (line: Draft["lines"][number]) => T) => lines.map(value);
   await sql`
-    insert into statement_line (statement_id, subaccount_id, name, external_id, monthly_limit, top_up, messages, units, corrections)
+    insert into statement_line (statement_id, subaccount_id, name, external_id, monthly_limit, top_up, messages, units, corrections,
+                                credits, overage_units, refused, billing_profile)
     select ${id}::uuid, * from unnest(${of((l) => l.subaccountId)}::uuid[], ${of((l) => l.name)}::text[],
       ${of((l) => l.externalId)}::text[], ${of((l) => l.monthlyLimit)}::bigint[], ${of((l) => l.topUp)}::bigint[],
-      ${of((l) => l.messages)}::bigint[], ${of((l) => l.units)}::bigint[], ${of((l) => l.corrections)}::bigint[])`.execute(
-    trx,
-  );
+      ${of((l) => l.messages)}::bigint[], ${of((l) => l.units)}::bigint[], ${of((l) => l.corrections)}::bigint[],
+      ${of((l) => l.credits)}::bigint[], ${of((l) => l.overageUnits)}::bigint[], ${of((l) => l.refused)}::bigint[],
+      ${of((l) => l.billingProfile)}::text[])`.execute(trx);
+}
+
+async function storeProfiles(trx: Db, id: StatementId, { profiles }: Draft): Promise<void> {
+  const rows = profiles.map(({ costCentre: cost_centre, ...rest }) => ({ statement_id: id, cost_centre, ...rest }));
+  if (rows.length > 0) await trx.insertInto("statement_profile").values(rows).execute();
 }

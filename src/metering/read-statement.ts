@@ -7,9 +7,16 @@ import type { Db } from "../platform/database.ts";
 import { notFound } from "../platform/errors.ts";
 import { type MasterId, parseId, type StatementId } from "../platform/ids.ts";
 import type { Schema } from "../platform/schema.ts";
-import { draftStatement } from "./draft.ts";
+import { type Draft, draftStatement } from "./draft.ts";
 import { type Calendar, periodAt, periodDate } from "./period.ts";
-import type { Statement, StatementLine, StatementSummary } from "./statement.ts";
+import {
+  overageUnits,
+  type Statement,
+  type StatementLine,
+  type StatementProfile,
+  type StatementSummary,
+  shareOverage,
+} from "./statement.ts";
 
 export type StatementFilter = Readonly<{
   masterId?: MasterId | undefined; // the operator's choice
@@ -50,16 +57,34 @@ export async function readStatement(
   const { id, calendar } = await findMaster(db, principal, masterId, clock);
   if (name === "current") {
     const draft = await draftStatement(db, id, periodAt(calendar, clock.now()));
-    return { id: null, closedAt: null, linesHash: null, chainHash: null, ...draft };
+    return preview(draft);
   }
   const row = await findClosed(db, id, calendar, name);
   if (row === undefined) throw notFound("statement");
-  return { ...summaryOf(row), lines: await readStatementLines(db, row.id) };
+  return readClosed(db, row);
+}
+
+/** As it was closed. */
+export async function readClosed(db: Db, row: StatementRow): Promise<Statement & { id: StatementId }> {
+  const summary = summaryOf(row);
+  const lines = await readLines(db, row.id);
+  const profiles = await readProfiles(db, row.id);
+  // The first format knew no shares.
+  return { ...summary, lines: row.format === 1 ? shareOverage(summary.overageUnits, lines) : lines, profiles };
+}
+
+function preview(draft: Draft): Statement {
+  return { id: null, number: null, closedAt: null, linesHash: null, chainHash: null, ...draft };
 }
 
 const DAY_MS = 86_400_000;
 
-async function findClosed(db: Db, masterId: MasterId, calendar: Calendar, name: string): Promise<Row | undefined> {
+async function findClosed(
+  db: Db,
+  masterId: MasterId,
+  calendar: Calendar,
+  name: string,
+): Promise<StatementRow | undefined> {
   const query = db.selectFrom("statement").selectAll().where("master_id", "=", masterId);
   const id = parseId("stm", name);
   if (id !== undefined) return await query.where("id", "=", id).executeTakeFirst();
@@ -73,29 +98,45 @@ async function findClosed(db: Db, masterId: MasterId, calendar: Calendar, name: 
 }
 
 /** In order of the subaccounts' ids, which is the order of the hash. */
-export async function readStatementLines(db: Db, id: StatementId): Promise<StatementLine[]> {
+async function readLines(db: Db, id: StatementId): Promise<StatementLine[]> {
   return await db
     .selectFrom("statement_line")
     .select(["subaccount_id as subaccountId", "name", "external_id as externalId", "monthly_limit as monthlyLimit"])
-    .select(["top_up as topUp", "messages", "units", "corrections"])
+    .select(["top_up as topUp", "billing_profile as billingProfile", "messages", "units", "corrections", "credits"])
+    .select(["overage_units as overageUnits", "refused"])
     .where("statement_id", "=", id)
     .orderBy("subaccount_id")
     .execute();
 }
 
-type Row = Selectable<Schema["statement"]>;
+async function readProfiles(db: Db, id: StatementId): Promise<StatementProfile[]> {
+  const profiles = await db
+    .selectFrom("statement_profile")
+    .select(["name", "currency", "cost_centre as costCentre", "address"])
+    .where("statement_id", "=", id)
+    .execute();
+  return profiles.sort((a, b) => (a.name < b.name ? -1 : 1));
+}
 
-export function summaryOf(row: Row): StatementSummary & { id: StatementId } {
+export type StatementRow = Selectable<Schema["statement"]>;
+
+function summaryOf(row: StatementRow): StatementSummary & { id: StatementId } {
+  const { id, number, format, allowance, cap, overage, messages, units, corrections, credits, refused } = row;
   return {
-    id: row.id,
+    id,
+    number,
+    format,
     masterId: row.master_id,
     period: { start: row.period_start, end: row.period_end },
-    allowance: row.allowance,
-    cap: row.cap,
-    overage: row.overage,
-    messages: row.messages,
-    units: row.units,
-    corrections: row.corrections,
+    allowance,
+    cap,
+    overage,
+    messages,
+    units,
+    corrections,
+    credits,
+    overageUnits: overageUnits(row),
+    refused,
     closedAt: row.closed_at,
     linesHash: row.lines_hash.toString("hex"),
     chainHash: row.chain_hash.toString("hex"),

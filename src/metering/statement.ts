@@ -1,68 +1,168 @@
 /**
  * A statement: what a master owes for a period, one line per subaccount, its own sending included.
  *
- * Invariant: a closed one never changes. `units` and `messages` are the ledger's accept entries of the period,
- * `corrections` the signed sum of its corrections; what is billed is their sum, overage what of that lies above the
- * allowance. Its hash covers all figures and lines; the chain hash covers the statement before it too, so that none can
- * be changed or taken out unseen.
+ * Invariant: a closed one never changes. `units` and `messages` are the ledger's accept entries of the period, `corrections` the
+ * signed sum of its corrections, `credits` what of the units was paid before. What is billed is units and corrections together;
+ * overage is what of that lies above the allowance and was not paid by credits, and the lines share it to the unit. Its hash covers all
+ * figures and lines; the chain hash covers the statement before it too, so that none can be changed or taken out unseen.
  */
 import { createHash } from "node:crypto";
 import type { MasterId, StatementId, SubaccountId } from "../platform/ids.ts";
+import { shares } from "../prices/money.ts";
 import type { Period } from "./period.ts";
 
-export type StatementLine = Readonly<{
-  subaccountId: SubaccountId;
-  name: string; // as it was when the statement was closed
-  externalId: string | null;
-  monthlyLimit: number | null;
-  topUp: number;
+/** Units, but for `messages` and `refused`. */
+export type StatementFigures = Readonly<{
   messages: number;
   units: number;
   corrections: number; // signed
+  credits: number;
+  overageUnits: number;
+  /** Messages that were refused, for whatever reason: shown, and no part of the bill. */
+  refused: number;
 }>;
 
-export type StatementSummary = Readonly<{
-  id: StatementId | null; // null: a preview of a period that is not closed
-  masterId: MasterId;
-  period: Period;
-  allowance: number | null;
-  cap: number | null;
-  overage: "block" | "bill";
-  messages: number;
-  units: number;
-  corrections: number;
-  closedAt: Date | null;
-  /** Hex SHA-256; null in a preview. */
-  linesHash: string | null;
-  chainHash: string | null;
+export type StatementLine = StatementFigures &
+  Readonly<{
+    subaccountId: SubaccountId;
+    name: string; // this and all that follows as it was when the statement was closed
+    externalId: string | null;
+    monthlyLimit: number | null;
+    topUp: number;
+    /** The name of a profile of the statement, or a label. */
+    billingProfile: string | null;
+  }>;
+
+/** A billing profile as it was when the statement was closed. */
+export type StatementProfile = Readonly<{
+  name: string;
+  currency: string;
+  costCentre: string | null;
+  address: string | null;
 }>;
 
-export type Statement = StatementSummary & Readonly<{ lines: readonly StatementLine[] }>;
+export type StatementSummary = StatementFigures &
+  Readonly<{
+    id: StatementId | null; // null: a preview of a period that is not closed
+    /** 1, 2, 3 ... of the master, in the order of the periods. */
+    number: number | null;
+    /** 1: closed before credits, refusals and billing profiles were kept; they are 0 and null. */
+    format: 1 | 2;
+    masterId: MasterId;
+    period: Period;
+    allowance: number | null;
+    cap: number | null;
+    overage: "block" | "bill";
+    closedAt: Date | null;
+    /** Hex SHA-256; null in a preview. */
+    linesHash: string | null;
+    chainHash: string | null;
+  }>;
+
+export type Statement = StatementSummary &
+  Readonly<{
+    lines: readonly StatementLine[];
+    /** Those that lines name, in the order of their names. */
+    profiles: readonly StatementProfile[];
+  }>;
+
+/** What only a closed one has. */
+export type Seal = "id" | "number" | "closedAt" | "linesHash" | "chainHash";
+
+type Billed = Pick<StatementFigures, "units" | "corrections">;
 
 /** What is paid for; below zero it is a credit, where messages of earlier periods were taken back. */
-export function billedUnits({ units, corrections }: { units: number; corrections: number }): number {
+export function billedUnits({ units, corrections }: Billed): number {
   return units + corrections;
 }
 
-/** What of it lies above the allowance; 0 without one. */
-export function overageUnits(statement: Pick<StatementSummary, "units" | "corrections" | "allowance">): number {
-  return statement.allowance === null ? 0 : Math.max(0, billedUnits(statement) - statement.allowance);
+type Charged = Billed & Pick<StatementFigures, "credits">;
+
+/** What of it lies above the allowance, and was not paid by credits: those lift the master's cap too. 0 without an allowance. */
+export function overageUnits(sums: Charged & Pick<StatementSummary, "allowance">): number {
+  return sums.allowance === null ? 0 : Math.max(0, unpaidUnits(sums) - sums.allowance);
 }
 
-type Hashed = Omit<Statement, "id" | "closedAt" | "linesHash" | "chainHash">;
+function unpaidUnits(sums: Charged): number {
+  return billedUnits(sums) - sums.credits;
+}
 
-/** SHA-256 over one JSON array per line of text: first the statement's figures, then its lines in order of subaccount id. */
+/** Each line's part of `total` by what it has to pay for, in the order of the lines; a line that gets units back has none. */
+export function shareOverage<L extends Charged>(
+  total: number,
+  lines: readonly L[],
+): (L & Pick<StatementFigures, "overageUnits">)[] {
+  const weights = lines.map((line) => BigInt(Math.max(0, unpaidUnits(line))));
+  const parts = shares(BigInt(total), weights);
+  return lines.map((line, i) => ({ ...line, overageUnits: Number(parts[i]) }));
+}
+
+/** In the order of the hash and of the shares. */
+export function byId(a: Pick<StatementLine, "subaccountId">, b: Pick<StatementLine, "subaccountId">): number {
+  return a.subaccountId < b.subaccountId ? -1 : 1;
+}
+
+export const NO_FIGURES: StatementFigures = {
+  messages: 0,
+  units: 0,
+  corrections: 0,
+  credits: 0,
+  overageUnits: 0,
+  refused: 0,
+};
+
+export function addFigures(a: StatementFigures, b: StatementFigures): StatementFigures {
+  return {
+    messages: a.messages + b.messages,
+    units: a.units + b.units,
+    corrections: a.corrections + b.corrections,
+    credits: a.credits + b.credits,
+    overageUnits: a.overageUnits + b.overageUnits,
+    refused: a.refused + b.refused,
+  };
+}
+
+type Hashed = Omit<Statement, Exclude<Seal, "number">>;
+
+/** SHA-256 over one JSON array per line of text: first the statement's figures, then its parts. */
 export function hashLines(statement: Hashed): Buffer {
-  const { masterId, period, allowance, cap, overage, messages, units, corrections } = statement;
   const hash = createHash("sha256");
-  const add = (values: readonly unknown[]) => hash.update(`${JSON.stringify(values)}\n`);
-  const { start, end } = period;
-  add(["statement/1", masterId, start, end, allowance, cap, overage, messages, units, corrections]);
-  for (const line of statement.lines.toSorted((a, b) => (a.subaccountId < b.subaccountId ? -1 : 1))) {
-    const { subaccountId, name, externalId, monthlyLimit, topUp } = line;
-    add([subaccountId, name, externalId, monthlyLimit, topUp, line.messages, line.units, line.corrections]);
-  }
+  const rows = statement.format === 1 ? firstFormat(statement) : secondFormat(statement);
+  for (const row of rows) hash.update(`${JSON.stringify(row)}\n`);
   return hash.digest();
+}
+
+type Rows = (readonly unknown[])[];
+
+/** Lines in the order of their subaccounts' ids. */
+function firstFormat({ masterId, period, lines, ...statement }: Hashed): Rows {
+  const { allowance, cap, overage, messages, units, corrections } = statement;
+  return [
+    ["statement/1", masterId, period.start, period.end, allowance, cap, overage, messages, units, corrections],
+    ...lines.toSorted(byId).map((line) => {
+      const { subaccountId, name, externalId, monthlyLimit, topUp } = line;
+      return [subaccountId, name, externalId, monthlyLimit, topUp, line.messages, line.units, line.corrections];
+    }),
+  ];
+}
+
+/** Each row says what it is; a kind of rows that a statement has none of adds nothing. Profiles in the order of their names. */
+function secondFormat({ number, masterId, period, lines, profiles, ...statement }: Hashed): Rows {
+  const terms = [statement.allowance, statement.cap, statement.overage];
+  return [
+    ["statement/2", number, masterId, period.start, period.end, ...terms, ...figuresOf(statement)],
+    ...profiles
+      .toSorted((a, b) => (a.name < b.name ? -1 : 1))
+      .map(({ name, currency, costCentre, address }) => ["profile", name, currency, costCentre, address]),
+    ...lines.toSorted(byId).map((line) => {
+      const { subaccountId, name, externalId, monthlyLimit, topUp, billingProfile } = line;
+      return ["line", subaccountId, name, externalId, monthlyLimit, topUp, billingProfile, ...figuresOf(line)];
+    }),
+  ];
+}
+
+function figuresOf(of: StatementFigures): number[] {
+  return [of.messages, of.units, of.corrections, of.credits, of.overageUnits, of.refused];
 }
 
 /** What the first statement of a master is chained to. */

@@ -1,15 +1,28 @@
 /**
- * Every statement says what the ledger says, its hashes are those of its figures, and the statements of a master follow
- * one another without a gap, each chained to the one before.
+ * Every statement says what the ledger and the journal of credits say, its lines share its overage as they must, its hashes are those of
+ * its figures, and the statements of a master follow one another without a gap, numbered, each chained to the one before.
+ *
+ * What nothing else remembers (names, limits, refusals, billing profiles) is proven by the hash alone.
  */
+import { sql } from "kysely";
 import type { Db } from "../platform/database.ts";
-import { formatId, type MasterId, type StatementId, type SubaccountId } from "../platform/ids.ts";
+import { formatId, type SubaccountId } from "../platform/ids.ts";
 import type { Findings } from "./difference.ts";
-import { addSums, EMPTY_SUM, type LedgerSum, sumLedger } from "./ledger.ts";
-import { readStatementLines, summaryOf } from "./read-statement.ts";
-import { CHAIN_START, hashChain, hashLines, type Statement } from "./statement.ts";
+import { EMPTY_SUM, type LedgerSum, sumLedger } from "./ledger.ts";
+import { readClosed } from "./read-statement.ts";
+import {
+  addFigures,
+  CHAIN_START,
+  hashChain,
+  hashLines,
+  NO_FIGURES,
+  type Statement,
+  shareOverage,
+} from "./statement.ts";
 
 const PAGE = 200;
+
+type Found = (detail: string) => void;
 
 export async function verifyStatements(db: Db, findings: Findings): Promise<void> {
   let before: Statement | undefined;
@@ -23,11 +36,14 @@ export async function verifyStatements(db: Db, findings: Findings): Promise<void
     }
     const rows = await query.execute();
     for (const row of rows) {
-      const statement = { ...summaryOf(row), lines: await readStatementLines(db, row.id) };
+      const statement = await readClosed(db, row);
       const found = (detail: string) =>
         findings.found({ check: "statements", subject: formatId("stm", row.id), detail });
       verifyChain(statement, before?.masterId === statement.masterId ? before : undefined, found);
+      verifyTotals(statement, found);
       await verifySums(db, statement, found);
+      if (statement.format > 1) await verifyCredits(db, statement, found);
+      verifyShares(statement, found);
       findings.read(1);
       before = statement;
     }
@@ -35,12 +51,14 @@ export async function verifyStatements(db: Db, findings: Findings): Promise<void
   }
 }
 
-function verifyChain(statement: Statement, before: Statement | undefined, found: (detail: string) => void): void {
+function verifyChain(statement: Statement, before: Statement | undefined, found: Found): void {
   const linesHash = hashLines(statement);
   if (linesHash.toString("hex") !== statement.linesHash) found("its figures or lines are not those that were hashed");
   const previous = before?.chainHash == null ? CHAIN_START : Buffer.from(before.chainHash, "hex");
   const chained = hashChain(previous, Buffer.from(statement.linesHash ?? "", "hex")).toString("hex");
   if (chained !== statement.chainHash) found("it is not chained to the statement before it");
+  const number = (before?.number ?? 0) + 1;
+  if (statement.number !== number) found(`its number is ${statement.number}, and would be ${number}`);
   if (before !== undefined && before.period.end.getTime() !== statement.period.start.getTime()) {
     found(
       `it starts at ${statement.period.start.toISOString()}, the one before ends at ${before.period.end.toISOString()}`,
@@ -48,26 +66,50 @@ function verifyChain(statement: Statement, before: Statement | undefined, found:
   }
 }
 
-async function verifySums(
-  db: Db,
-  statement: Statement & { masterId: MasterId; id: StatementId | null },
-  found: (detail: string) => void,
-): Promise<void> {
-  const { masterId, period, lines } = statement;
-  const sums = await sumLedger(db, { masterId, period });
-  const differs = (a: LedgerSum, b: LedgerSum) =>
-    a.units !== b.units || a.messages !== b.messages || a.corrections !== b.corrections;
-  const shown = ({ messages, units, corrections }: LedgerSum) =>
-    `${messages} messages, ${units} units, ${corrections} corrections`;
-  const open = new Map<SubaccountId, LedgerSum>(sums);
+type Totals = LedgerSum & Readonly<{ credits: number; refused: number }>;
+
+function verifyTotals(statement: Statement, found: Found): void {
+  const shown = (of: Totals) => `${sumText(of)}, ${of.credits} credits, ${of.refused} refused`;
+  const [own, total] = [shown(statement), shown(statement.lines.reduce(addFigures, NO_FIGURES))];
+  if (own !== total) found(`it says ${own}; its lines ${total}`);
+}
+
+function sumText({ messages, units, corrections }: LedgerSum): string {
+  return `${messages} messages, ${units} units, ${corrections} corrections`;
+}
+
+async function verifySums(db: Db, { masterId, period, lines }: Statement, found: Found): Promise<void> {
+  const open = await sumLedger(db, { masterId, period });
   for (const line of lines) {
-    const sum = sums.get(line.subaccountId) ?? EMPTY_SUM;
+    const [own, ledger] = [sumText(line), sumText(open.get(line.subaccountId) ?? EMPTY_SUM)];
     open.delete(line.subaccountId);
-    if (differs(line, sum))
-      found(`its line of ${formatId("sub", line.subaccountId)} says ${shown(line)}; the ledger ${shown(sum)}`);
+    if (own !== ledger) found(`its line of ${formatId("sub", line.subaccountId)} says ${own}; the ledger ${ledger}`);
   }
-  for (const [id, sum] of open)
-    if (differs(sum, EMPTY_SUM)) found(`it has no line for ${formatId("sub", id)}; the ledger has ${shown(sum)}`);
-  const total = lines.reduce<LedgerSum>(addSums, EMPTY_SUM);
-  if (differs(statement, total)) found(`it says ${shown(statement)}; its lines ${shown(total)}`);
+  for (const [id, sum] of open) {
+    const ledger = sumText(sum);
+    if (ledger !== sumText(EMPTY_SUM)) found(`it has no line for ${formatId("sub", id)}; the ledger has ${ledger}`);
+  }
+}
+
+async function verifyCredits(db: Db, { masterId, period, lines }: Statement, found: Found): Promise<void> {
+  const { rows } = await sql<{ id: SubaccountId; units: number }>`
+    select subaccount_id as id, sum(units)::bigint as units from credit_entry
+     where master_id = ${masterId} and period_start = ${period.start} group by 1`.execute(db);
+  const open = new Map(rows.map(({ id, units }) => [id, units]));
+  for (const { subaccountId, credits } of lines) {
+    const journal = open.get(subaccountId) ?? 0;
+    open.delete(subaccountId);
+    if (credits !== journal)
+      found(`its line of ${formatId("sub", subaccountId)} says ${credits} credits; their journal ${journal}`);
+  }
+  for (const [id, units] of open)
+    found(`it has no line for ${formatId("sub", id)}; the journal of credits has ${units} units`);
+}
+
+function verifyShares({ overageUnits, lines }: Statement, found: Found): void {
+  for (const [i, { overageUnits: share }] of shareOverage(overageUnits, lines).entries()) {
+    const { subaccountId, overageUnits: own } = lines[i]!;
+    if (own !== share)
+      found(`its line of ${formatId("sub", subaccountId)} has ${own} of the overage; its share is ${share}`);
+  }
 }

@@ -1,4 +1,4 @@
-/** What was used and what is charged: the tables of 0002_metering.sql and 0015_usage_day.sql. */
+/** What was used and what is charged: the tables of 0002_metering.sql, 0015_usage_day.sql and 0041_statements.sql. */
 import type { ColumnType, Generated } from "kysely";
 import type { AccountId, EntryId, EventId, MasterId, MessageId, StatementId, SubaccountId, TopUpId } from "./ids.ts";
 
@@ -90,6 +90,10 @@ export type StatementTable = {
   lines_hash: Buffer;
   chain_hash: Buffer;
   closed_at: Date;
+  format: Generated<1 | 2>;
+  number: Generated<number>;
+  credits: Generated<number>;
+  refused: Generated<number>;
 };
 
 export type StatementLineTable = {
@@ -102,6 +106,18 @@ export type StatementLineTable = {
   messages: number;
   units: number;
   corrections: number;
+  credits: Generated<number>;
+  overage_units: Generated<number>;
+  refused: Generated<number>;
+  billing_profile: string | null;
+};
+
+export type StatementProfileTable = {
+  statement_id: StatementId;
+  name: string;
+  currency: string;
+  cost_centre: string | null;
+  address: string | null;
 };
 
 export type StatementDueTable = {

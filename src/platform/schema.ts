@@ -25,6 +25,7 @@ import type {
   RefusalTable,
   StatementDueTable,
   StatementLineTable,
+  StatementProfileTable,
   StatementTable,
   SummedDayTable,
   TopUpTable,
@@ -79,6 +80,7 @@ export type Schema = {
   refusal: RefusalTable;
   statement: StatementTable;
   statement_line: StatementLineTable;
+  statement_profile: StatementProfileTable;
   statement_due: StatementDueTable;
   alert: AlertTable;
   alert_rule: AlertRuleTable;

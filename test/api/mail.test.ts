@@ -206,7 +206,7 @@ describe("statements", () => {
     const style = /<style>([\s\S]*?)<\/style>/.exec(page.text)?.[1] ?? "";
     const hash = createHash("sha256").update(style).digest("base64");
     expect(page.headers.get("content-security-policy")).toContain(`style-src 'sha256-${hash}'`);
-    expect(page.text).toContain("The period is still running");
+    expect(page.text).toContain("The period is not closed yet");
     const { body } = await call("GET", "/v1/statements/current", { key });
     expect(page.text.match(/<tr><th scope="row">/g)).toHaveLength(body.lines.length);
   });

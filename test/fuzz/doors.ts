@@ -93,11 +93,12 @@ export const doorProperties = {
     const line = { subaccountId, name, externalId: name, monthlyLimit: 1, topUp: 0, messages: 1, units: 1 };
     const csv = statementCsv({
       period: { start: now, end: now },
-      lines: [{ ...line, corrections: 0 }],
+      lines: [{ ...line, corrections: 0, billingProfile: name }],
+      profiles: [{ name, currency: "EUR", costCentre: name }],
     } as unknown as Parameters<typeof statementCsv>[0]);
     const row = csv.slice(csv.indexOf("\r\n") + 2);
     const cells = [...row.matchAll(/"((?:[^"]|"")*)"/g)].map(([, cell]) => (cell as string).replaceAll('""', '"'));
-    expect(cells).toHaveLength(2);
+    expect(cells).toHaveLength(4);
     for (const cell of cells) {
       expect(cell === name || cell === `'${name}`).toBe(true);
       expect(cell).not.toMatch(/^\s*[=+\-@＝＋－＠]/u);

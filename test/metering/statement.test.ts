@@ -3,7 +3,7 @@ import type { MasterPrincipal, SubaccountPrincipal } from "../../src/accounts/pr
 import { closeDue, closeMaster } from "../../src/metering/close.ts";
 import { periodAt } from "../../src/metering/period.ts";
 import { listStatements, readStatement } from "../../src/metering/read-statement.ts";
-import { CHAIN_START, hashChain, hashLines, overageUnits } from "../../src/metering/statement.ts";
+import { CHAIN_START, hashChain, hashLines } from "../../src/metering/statement.ts";
 import { statementCsv } from "../../src/metering/statement-csv.ts";
 import type { MasterId } from "../../src/platform/ids.ts";
 import { type MasterSeed, seedMaster, seedSubaccount } from "../support/accounts.ts";
@@ -79,14 +79,15 @@ test("a closed statement equals the preview before, never changes, and is found 
   expect(statement).toMatchObject({
     ...preview,
     id: closed?.id,
+    number: 1,
     closedAt: expect.any(Date),
     linesHash: expect.any(String),
     chainHash: expect.any(String),
   });
-  expect(overageUnits(statement)).toBe(2);
+  expect(statement.overageUnits).toBe(2);
   await after.pool.query("update subaccount set name = 'Renamed', monthly_limit = 1 where id = $1", [subaccountId]);
   expect(await read(period.start.toISOString().slice(0, 10))).toEqual(statement);
-  const { lines, ...summary } = statement;
+  const { lines, profiles: _, ...summary } = statement;
   expect(lines).toHaveLength(2);
   expect(await listStatements(after.db, masterOf(masterId), { limit: 10 }, after.clock)).toEqual([summary]);
 });
@@ -293,7 +294,7 @@ test("a table for spreadsheets quotes text and lets none of it be a formula", as
   const csv = statementCsv(await readStatement(database.db, masterOf(masterId), "current", database.clock));
   expect(
     csv.startsWith(
-      "period_start,period_end,subaccount_id,name,external_id,monthly_limit,top_up,messages,units,corrections,billed\r\n",
+      "period_start,period_end,subaccount_id,name,external_id,monthly_limit,top_up,messages,units,corrections,billed,credits,overage_units,refused,billing_profile,currency,cost_centre,number\r\n",
     ),
   ).toBe(true);
   for (const cell of [
@@ -307,5 +308,5 @@ test("a table for spreadsheets quotes text and lets none of it be a formula", as
   ]) {
     expect(csv).toContain(`,${cell},`);
   }
-  expect(csv).toContain(',"Corner Shop","c-17",100,0,2,35,0,35\r\n');
+  expect(csv).toContain(',"Corner Shop","c-17",100,0,2,35,0,35,0,0,0,"",,"",\r\n');
 });

@@ -18,3 +18,23 @@ export async function putBack(
     }
   }
 }
+
+/** Tells lies about the ledger and its statements, looks, and takes them back. */
+export async function tampered(
+  database: Pick<TestDatabase, "pool">,
+  statements: readonly string[],
+  look: () => Promise<void>,
+): Promise<void> {
+  const parts = ["statement_line", "statement_profile"];
+  const tables = ["usage", "usage_entry", "message", "recipient", "credit_entry", "statement", ...parts];
+  for (const part of parts) await database.pool.query(`alter table ${part} drop constraint ${part}_statement_id_fkey`);
+  try {
+    await putBack(database, tables, async () => {
+      for (const statement of statements) await database.pool.query(statement);
+      await look();
+    });
+  } finally {
+    for (const part of parts)
+      await database.pool.query(`alter table ${part} add foreign key (statement_id) references statement (id)`);
+  }
+}
