@@ -1,4 +1,5 @@
 /** What an account pays by, as the API, the CLI and the portal show it: now, from the next period, and before. */
+import type { Master, Subaccount } from "../accounts/account.ts";
 import { findMaster, findSubaccount } from "../accounts/find.ts";
 import type { Principal } from "../accounts/principal.ts";
 import type { Clock } from "../platform/clock.ts";
@@ -38,11 +39,13 @@ export async function readPrice(db: Db, principal: Principal, payer: Payer, cloc
 export type PayerFound = Readonly<{ id: AccountId; masterId: MasterId; bornAt: Date | null; priced: boolean }>;
 
 async function findPayer(db: Db, principal: Principal, payer: Payer, clock: Clock): Promise<PayerFound> {
-  if ("master" in payer) {
-    const { id } = await findMaster(db, principal, payer.master, clock);
-    return { id, masterId: id, bornAt: null, priced: true };
-  }
-  const { id, masterId, createdAt, own, sandbox } = await findSubaccount(db, principal, payer.subaccount, clock);
+  if ("master" in payer) return payerOf(await findMaster(db, principal, payer.master, clock));
+  return payerOf(await findSubaccount(db, principal, payer.subaccount, clock));
+}
+
+export function payerOf(account: Master | Subaccount): PayerFound {
+  if (!("masterId" in account)) return { id: account.id, masterId: account.id, bornAt: null, priced: true };
+  const { id, masterId, createdAt, own, sandbox } = account;
   return { id, masterId, bornAt: createdAt, priced: !own && !sandbox };
 }
 
