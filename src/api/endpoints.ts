@@ -27,6 +27,7 @@ import { planSwitchEndpoints } from "./plan-switch.ts";
 import { planEndpoints } from "./plans.ts";
 import { priceEndpoints } from "./prices.ts";
 import { queueEndpoints } from "./queue.ts";
+import { quoteEndpoints } from "./quotes.ts";
 import { rateCardEndpoints } from "./rate-cards.ts";
 import { refusalEndpoints } from "./refusals.ts";
 import { renewEndpoints } from "./renew.ts";
@@ -57,6 +58,7 @@ const rooms = [
   billingProfileEndpoints,
   rateCardEndpoints,
   priceEndpoints,
+  quoteEndpoints,
   transferEndpoints,
   erasureEndpoints,
   brandingEndpoints,

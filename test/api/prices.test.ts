@@ -101,6 +101,29 @@ test("a subaccount's price is its master's to give, and nothing of it is shown t
   }
 });
 
+test("a quote says what a change would come to, and is refused as the change would be", async () => {
+  const made = await call("POST", path, { key, body: { ...card, name: "Quoted", price_minor: 9000 } });
+  const { id } = await newSubaccount(door, master);
+  const at = `/v1/subaccounts/${id}/quote`;
+  const body = { rate_card_id: made.body.id, discount_bp: 1000 };
+  const quote = await call("POST", at, { key, body });
+  expect(quote.status, quote.text).toBe(200);
+  expect(quote.body).toMatchObject({
+    currency: "EUR",
+    value_minor: 9000,
+    discount_minor: 900,
+    price_per_cycle_minor: 8100,
+  });
+  const later = await call("POST", at, { key, body: { ...body, from: "next_period" } });
+  expect(later.body).toMatchObject({ due_now_minor: 0, due: [], proration: null });
+  expect((await call("GET", `/v1/subaccounts/${id}/price`, { key })).body.rate_card_id).toBeNull();
+  for (const wrong of [{ plan: "none" }, { discount_bp: 0.5 }, { rate_card_id: "rat_01kb2m5xj7e1fr0x4m4f6a0z3q" }]) {
+    expect((await call("POST", at, { key, body: wrong })).status).toBe(422);
+  }
+  const own = await call("POST", `/v1/masters/${master.masterId}/quote`, { key, body: { discount_bp: 1 } });
+  expect(own.status).toBe(403);
+});
+
 test("the role billing and its scope read prices and change none", async () => {
   const { key: billing } = (await call("POST", "/v1/keys", { key, body: { name: "bills", scopes: ["billing"] } })).body;
   const { id } = await newSubaccount(door, master);

@@ -33,6 +33,8 @@ export const sampleBodies: Readonly<Record<string, Record<string, unknown>>> = {
   "POST /v1/rate_cards": { name: "New card", currency: "EUR", price_minor: 5 },
   "PATCH /v1/rate_cards/{id}": { price_minor: 6 },
   "PUT /v1/subaccounts/{id}/price": { discount_bp: 1 },
+  "POST /v1/subaccounts/{id}/quote": { discount_bp: 1 },
+  "POST /v1/masters/{id}/quote": { discount_bp: 1 },
   "PUT /v1/masters/{id}/price": { discount_bp: 1 },
   "POST /v1/subaccounts/{id}/plan": { plan: "OURS plan", when: "now" },
   "POST /v1/transfers": { subaccount_id: "sub_01kb2m5xj7e1fr0x4m4f6a0z3q", standalone: true },
