@@ -65,7 +65,7 @@ export function startHousekeeping(house: House, publicUrl: string): Promise<Asyn
     },
     sync_usage: (payload) => syncUsage(db, payload),
     reconcile: async () => void (await reconcile({ database, gate, metrics, log })),
-    statements: async () => void (await closeDue(db, { clock, log })),
+    statements: async () => void (await closeDue(db, { clock, log, graceMs: config.statementGraceMs })),
     expiring: () => each([() => tellExpiring(db, letters), () => tellExpiringMasters(db, letters)]),
     next_plans: async () => void (await takeNextPlans(db, clock)),
     partitions: async () => void (await ensurePartitions(db)),

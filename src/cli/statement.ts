@@ -74,23 +74,26 @@ function addShow(statement: Command, cli: Cli): void {
 }
 
 function addClose(statement: Command, cli: Cli): void {
-  verb(statement, "close", "close the periods that are over; the job `statements` does it by itself", [
-    `statement close ${aMaster}`,
-    "statement close --all",
-  ])
+  verb(
+    statement,
+    "close",
+    "close the periods that are over for POSTMETER_STATEMENT_GRACE; the job `statements` does it by itself",
+    [`statement close ${aMaster}`, "statement close --all"],
+  )
     .argument("[master]", "mas_...", input.idOf("mas"))
     .option("--all", "of every master")
     .action((masterId: MasterId | undefined, options: Options & { all?: true }, command: Command) => {
       if ((masterId === undefined) !== (options.all === true)) {
         command.error("error: name one master, or give --all", { exitCode: 2 });
       }
-      return runWith(cli, options, async ({ db, clock }) => {
+      return runWith(cli, options, async ({ db, clock, config }) => {
+        const when = { clock, graceMs: config.statementGraceMs };
         if (masterId === undefined) {
-          const closed = await closeDue(db, { clock });
+          const closed = await closeDue(db, when);
           return { json: { closed }, text: closed === 0 ? "No period was due." : `${closed} closed.` };
         }
         await findMaster(db, operator, masterId, clock);
-        const closed = await closeMaster(db, masterId, { clock });
+        const closed = await closeMaster(db, masterId, when);
         const rows = closed.map(({ id, period, units }) => [formatId("stm", id), period.start, period.end, units]);
         const data = closed.map((one) => shape(one, "stm"));
         return { json: { data }, text: table(["id", "from", "to", "units"], rows, "No period was due.") };

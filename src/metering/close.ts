@@ -9,7 +9,6 @@
  * On failure: nothing is stored; the next run does it again and gets the same figures.
  */
 import { sql } from "kysely";
-import { calendarOf } from "../accounts/calendar.ts";
 import { emit } from "../events/emit.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Db } from "../platform/database.ts";
@@ -17,14 +16,15 @@ import { BEFORE_ALL, formatId, type MasterId, newId, type StatementId } from "..
 import type { Log } from "../platform/log.ts";
 import { lockCorrections } from "./correction.ts";
 import { type Draft, draftStatement } from "./draft.ts";
-import { type Period, periodAt } from "./period.ts";
+import { firstOpen } from "./open-period.ts";
+import type { Period } from "./period.ts";
 import { billedUnits, CHAIN_START, hashChain, hashLines } from "./statement.ts";
 
 export type Closed = Readonly<{ id: StatementId; masterId: MasterId; period: Period; units: number }>;
 
 export type CloseOptions = Readonly<{
   clock: Clock;
-  /** Waits that long after a period's end, for clocks that are put back. */
+  /** Waits that long after a period's end, for clocks that are put back and for refusals that are counted, and not written yet. */
   graceMs?: number;
 }>;
 
@@ -32,7 +32,7 @@ export type CloseOptions = Readonly<{
 export async function closeMaster(db: Db, masterId: MasterId, options: CloseOptions): Promise<Closed[]> {
   const closed: Closed[] = [];
   for (;;) {
-    const period = await nextOpen(db, masterId);
+    const period = await firstOpen(db, masterId);
     if (period === undefined) return closed;
     if (!(await isOver(db, masterId, period, options.graceMs ?? 0))) {
       await remember(db, masterId, period.end);
@@ -45,21 +45,20 @@ export async function closeMaster(db: Db, masterId: MasterId, options: CloseOpti
 }
 
 const PAGE = 500;
-const GRACE_MS = 60_000;
 
 /**
  * The job: what is due of every master; one statement where nothing is, however many there are.
  * @throws AggregateError when masters failed, after all others were closed
  */
-export async function closeDue(db: Db, options: CloseOptions & Readonly<{ log?: Log }>): Promise<number> {
-  const { graceMs = GRACE_MS } = options;
+export async function closeDue(db: Db, options: Required<CloseOptions> & Readonly<{ log?: Log }>): Promise<number> {
+  const { graceMs } = options;
   const failures: unknown[] = [];
   let closed = 0;
   for (let after: MasterId = BEFORE_ALL; ; ) {
     const { rows } = await selectDue(after, graceMs).execute(db);
     for (const { id } of rows) {
       try {
-        closed += (await closeMaster(db, id, { ...options, graceMs })).length;
+        closed += (await closeMaster(db, id, options)).length;
       } catch (error) {
         failures.push(error);
         options.log?.error({ event: "statements.failed", master_id: formatId("mas", id), err: error });
@@ -91,35 +90,6 @@ async function remember(db: Db, masterId: MasterId, dueAt: Date): Promise<void> 
     on conflict (master_id) do update set due_at = excluded.due_at where statement_due.due_at <> excluded.due_at`.execute(
     db,
   );
-}
-
-/**
- * The first period without a statement, whether it is over or not; undefined for a closed master that used no more.
- * Usage rows know the bounds of periods whose calendar has changed since.
- */
-async function nextOpen(db: Db, masterId: MasterId): Promise<Period | undefined> {
-  const master = await db.selectFrom("master").selectAll().where("id", "=", masterId).executeTakeFirst();
-  if (master === undefined) return undefined;
-  const calendar = calendarOf(master);
-  const last = await db
-    .selectFrom("statement")
-    .select("period_end")
-    .where("master_id", "=", masterId)
-    .orderBy("period_start", "desc")
-    .executeTakeFirst();
-  const used = await db
-    .selectFrom("usage")
-    .select(["period_start as start", "period_end as end"])
-    .where("account_id", "=", masterId)
-    .where("period_start", ">=", last?.period_end ?? new Date(0))
-    .orderBy("period_start")
-    .executeTakeFirst();
-  if (used === undefined && master.state === "closed") return undefined;
-  const first = periodAt(calendar, master.created_at).start;
-  const start = last?.period_end ?? (used !== undefined && used.start < first ? used.start : first);
-  if (used !== undefined && used.start.getTime() === start.getTime()) return used;
-  const { end } = periodAt(calendar, start);
-  return { start, end: used !== undefined && used.start < end ? used.start : end };
 }
 
 /** By Postgres's clock; when true, nothing more can be charged to the period. */

@@ -1,4 +1,4 @@
-/** Statements as a master (or the operator for it) reads them: closed ones as they were closed, the running period as a preview. */
+/** Statements as a master (or the operator for it) reads them: closed ones as they were closed, those that are not closed yet as a preview. */
 import type { Selectable } from "kysely";
 import { findMaster } from "../accounts/find.ts";
 import type { Principal } from "../accounts/principal.ts";
@@ -8,6 +8,7 @@ import { notFound } from "../platform/errors.ts";
 import { type MasterId, parseId, type StatementId } from "../platform/ids.ts";
 import type { Schema } from "../platform/schema.ts";
 import { type Draft, draftStatement } from "./draft.ts";
+import { findEnded } from "./open-period.ts";
 import { type Calendar, periodAt, periodDate } from "./period.ts";
 import {
   overageUnits,
@@ -45,7 +46,8 @@ export async function listStatements(
 /**
  * @param name `current` (a preview), the period's start date in the master's time zone (`2026-11-01`), or `stm_...`.
  * @param masterId the operator's choice
- * @throws Fault not-found, also for a period that is not closed yet
+ * A period that has ended and waits to be closed is a preview too.
+ * @throws Fault not-found, also for a period that is still running
  */
 export async function readStatement(
   db: Db,
@@ -59,7 +61,12 @@ export async function readStatement(
     const draft = await draftStatement(db, id, periodAt(calendar, clock.now()));
     return preview(draft);
   }
-  const row = await findClosed(db, id, calendar, name);
+  let row = await findClosed(db, id, calendar, name);
+  if (row === undefined) {
+    const ended = await findEnded(db, { id, calendar }, name, clock.now());
+    if (ended !== undefined) return preview(await draftStatement(db, id, ended));
+    row = await findClosed(db, id, calendar, name); // it may have been closed meanwhile
+  }
   if (row === undefined) throw notFound("statement");
   return readClosed(db, row);
 }

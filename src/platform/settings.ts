@@ -90,6 +90,11 @@ export const settings = {
     is.duration(0),
     "how long a closed subaccount is kept before the operator may purge it",
   ),
+  statementGraceMs: setting(
+    "STATEMENT_GRACE",
+    is.duration(0),
+    "how long after a period's end its statement is closed: counters of refusals that a node could not write may come until then",
+  ),
   clockOffsetMs: setting(
     "CLOCK_OFFSET",
     is.offset,

@@ -63,7 +63,8 @@ export async function openBeforeTurn(change: Change): Promise<Stage> {
   for (let aheadMs = FIRST_AHEAD_MS + nodesMore * MORE_FOR_A_NODE_MS + marginMs; ; aheadMs *= 2) {
     const clockOffsetMs = Math.floor((turnMs - Date.now() - aheadMs) / 1000) * 1000;
     const { program } = change;
-    const scene = await openScene({ clockOffsetMs, ...(program === undefined ? {} : { program }) });
+    const env = { POSTMETER_STATEMENT_GRACE: "1m" };
+    const scene = await openScene({ clockOffsetMs, env, ...(program === undefined ? {} : { program }) });
     const stage = await startLoads(scene, change);
     if (nowOf(scene) < turnMs - marginMs) return stage;
     console.log(`  not ready ${aheadMs / 1000} s before the change: once more`);

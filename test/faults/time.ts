@@ -60,7 +60,8 @@ async function closeFirst({ scene, accounts }: Stage, closes: Closes): Promise<n
   for (const { calendar, limited } of accounts) {
     const key = limited.masterKey;
     const path = `/v1/statements/${calendar.names[0]}`;
-    const closed = async () => (await relay.call("GET", path, undefined, { key })).status === 200;
+    const closed = async () =>
+      (await relay.call("GET", path, undefined, { key })).body?.id?.startsWith("stm_") === true;
     await eventually(closed, "the job closes the statement", 10 * 60_000);
   }
   return accounts.length;

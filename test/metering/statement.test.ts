@@ -1,17 +1,20 @@
 import { expect, test } from "vitest";
-import type { MasterPrincipal, SubaccountPrincipal } from "../../src/accounts/principal.ts";
+import type { MasterPrincipal, Operator, SubaccountPrincipal } from "../../src/accounts/principal.ts";
 import { closeDue, closeMaster } from "../../src/metering/close.ts";
+import { addCorrection } from "../../src/metering/correction.ts";
 import { periodAt } from "../../src/metering/period.ts";
 import { listStatements, readStatement } from "../../src/metering/read-statement.ts";
 import { CHAIN_START, hashChain, hashLines } from "../../src/metering/statement.ts";
 import { statementCsv } from "../../src/metering/statement-csv.ts";
-import type { MasterId } from "../../src/platform/ids.ts";
+import { formatId, type MasterId, type MessageId } from "../../src/platform/ids.ts";
 import { type MasterSeed, seedMaster, seedSubaccount } from "../support/accounts.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { acceptUnits, later } from "../support/ledger.ts";
 import { utcMonths } from "../support/submission.ts";
 
 const DAY_MS = 86_400_000;
+const graceMs = 60_000;
+const operator: Operator = { kind: "operator", via: "cli" };
 const masterOf = (masterId: MasterId): MasterPrincipal => ({ kind: "master", masterId, keyId: null, scopes: ["full"] });
 
 async function used(seed: MasterSeed = {}) {
@@ -173,14 +176,14 @@ async function blocked({ pool }: TestDatabase): Promise<void> {
   }
 }
 
-test("the job closes every master's periods, but not within a minute of their end", async () => {
+test("the job closes every master's periods, but not before the time that it waits after their end", async () => {
   const { database, masterId } = await used();
   const second = await seedMaster(database);
   const { end } = periodAt(utcMonths, database.clock.now());
   await using early = await later(database, end.getTime() - database.clock.now().getTime() + 1000);
-  expect(await closeDue(early.db, early)).toBe(0);
+  expect(await closeDue(early.db, { ...early, graceMs })).toBe(0);
   await using after = await afterPeriod(database);
-  expect(await closeDue(after.db, after)).toBe(2);
+  expect(await closeDue(after.db, { ...after, graceMs })).toBe(2);
   const { rows } = await after.pool.query<{ master_id: MasterId; units: number }>(
     "select master_id, units from statement",
   );
@@ -190,6 +193,45 @@ test("the job closes every master's periods, but not within a minute of their en
       [second.masterId, 0],
     ]),
   );
+});
+
+test("a period that waits to be closed is a preview under its date, and what is corrected then is the next one's", async () => {
+  const { database, masterId, subaccountId, period } = await used();
+  const { id: messageId } = (await acceptUnits(database, { masterId, subaccountId }, 4)) as { id: MessageId };
+  await using after = await afterPeriod(database);
+  expect(await closeDue(after.db, { ...after, graceMs: 3_600_000 })).toBe(0);
+  await acceptUnits(after, { masterId, subaccountId }, 8);
+  await addCorrection(after.db, operator, { messageId, units: -2, note: "ours" }, after.clock);
+  const read = (name: string) => readStatement(after.db, masterOf(masterId), name, after.clock);
+  const date = period.start.toISOString().slice(0, 10);
+  const waiting = await read(date);
+  expect(waiting).toMatchObject({ id: null, number: null, period, units: 46, corrections: 0, chainHash: null });
+  expect(await read("current")).toMatchObject({ id: null, units: 8, corrections: -2 });
+  await expect(read(period.end.toISOString().slice(0, 10))).rejects.toMatchObject({ kind: "not-found" });
+  await using anHour = await afterPeriod(database, 3_600_000);
+  expect(await closeDue(anHour.db, { ...anHour, graceMs: 3_600_000 })).toBe(1);
+  const { id, number, closedAt, linesHash, chainHash, ...figures } = waiting;
+  expect([id, number, closedAt, linesHash, chainHash]).toEqual([null, null, null, null, null]);
+  expect(await read(date)).toMatchObject({ ...figures, number: 1 });
+  expect(await read("current")).toMatchObject({ units: 8, corrections: -2 });
+});
+
+test("each of several periods that wait has its preview, also a short one of a calendar that has changed", async () => {
+  const database = await testDatabase();
+  const { masterId } = await seedMaster(database);
+  const { start, end } = periodAt(utcMonths, database.clock.now());
+  const short = new Date(end.getTime() + 14 * DAY_MS);
+  await database.pool.query(
+    "update master set next_anchor_day = 15, next_time_zone = 'Europe/Berlin', calendar_changes_at = $1",
+    [end],
+  );
+  await using after = await later(database, short.getTime() - database.clock.now().getTime() + 2 * DAY_MS);
+  const read = (name: string) => readStatement(after.db, masterOf(masterId), name, after.clock);
+  const names = [start, end].map((at) => at.toISOString().slice(0, 10));
+  const previews = await Promise.all(names.map(read));
+  expect(previews.map(({ period }) => period.start)).toEqual([start, end]);
+  const closed = await closeMaster(after.db, masterId, after);
+  expect(closed.map(({ period }) => period)).toEqual(previews.map(({ period }) => period));
 });
 
 test("one master that fails stops no other, and the job says so at the end", async () => {
@@ -202,11 +244,13 @@ test("one master that fails stops no other, and the job says so at the end", asy
     `create trigger fails before insert on statement for each row when (new.master_id = '${masterId}') execute function no_statement()`,
   );
   await using after = await afterPeriod(database);
-  await expect(closeDue(after.db, after)).rejects.toThrow("the statements of 1 masters could not be closed");
+  await expect(closeDue(after.db, { ...after, graceMs })).rejects.toThrow(
+    "the statements of 1 masters could not be closed",
+  );
   const { rows } = await after.pool.query("select master_id from statement order by 1");
   expect(rows.map((row) => row.master_id)).toEqual(others.map((other) => other.masterId).toSorted());
   await database.pool.query("drop trigger fails on statement");
-  expect(await closeDue(after.db, after)).toBe(1);
+  expect(await closeDue(after.db, { ...after, graceMs })).toBe(1);
 });
 
 test("masters with nothing to close cost one statement in all, in the last days of a month and with none closed yet too", async () => {
@@ -223,7 +267,7 @@ test("masters with nothing to close cost one statement in all, in the last days 
       },
       transformResult: async ({ result }) => result,
     });
-    const closed = await closeDue(counted, at);
+    const closed = await closeDue(counted, { ...at, graceMs });
     return { closed, count };
   };
   expect((await statements(database)).count).toBeGreaterThan(20);
@@ -236,13 +280,13 @@ test("masters with nothing to close cost one statement in all, in the last days 
 
 test("a closed master gets statements up to its last use", async () => {
   const { database, masterId } = await used();
-  expect(await closeDue(database.db, database)).toBe(0);
+  expect(await closeDue(database.db, { ...database, graceMs })).toBe(0);
   await database.pool.query("update master set state = 'closed' where id = $1", [masterId]);
   await using after = await afterPeriod(database, 62 * DAY_MS);
-  expect(await closeDue(after.db, after)).toBe(1);
+  expect(await closeDue(after.db, { ...after, graceMs })).toBe(1);
   expect(await closeMaster(after.db, masterId, after)).toEqual([]);
   await database.pool.query("update master set state = 'active' where id = $1", [masterId]);
-  expect(await closeDue(after.db, after)).toBeGreaterThanOrEqual(2); // reopened: those between, too
+  expect(await closeDue(after.db, { ...after, graceMs })).toBeGreaterThanOrEqual(2); // reopened: those between, too
 });
 
 test("a subaccount that was closed before the period has no line, unless it used something", async () => {
@@ -276,12 +320,16 @@ test("nobody else reads a master's statements, a subaccount not even its master'
     "select to_char(period_start, 'YYYY-MM-DD') as day from statement where id = $1",
     [closed?.id],
   );
-  for (const name of ["current", rows[0]!.day, "2026", "", "stm_x"]) {
+  const theirs = formatId("stm", closed!.id);
+  for (const name of ["current", rows[0]!.day, theirs, "2026", "", "stm_x"]) {
     await expect(readStatement(after.db, child, name, after.clock)).rejects.toMatchObject({ kind: "not-found" });
-    if (name !== "current")
+    if (name !== "current" && name !== rows[0]!.day)
       await expect(readStatement(after.db, stranger, name, after.clock)).rejects.toMatchObject({ kind: "not-found" });
   }
-  expect((await readStatement(after.db, stranger, "current", after.clock)).units).toBe(0);
+  for (const name of ["current", rows[0]!.day]) {
+    const own = await readStatement(after.db, stranger, name, after.clock);
+    expect(own).toMatchObject({ id: null, masterId: stranger.masterId, units: 0 });
+  }
   await expect(listStatements(after.db, child, { limit: 1 }, after.clock)).rejects.toMatchObject({ kind: "not-found" });
   expect(await listStatements(after.db, stranger, { limit: 1 }, after.clock)).toEqual([]);
 });

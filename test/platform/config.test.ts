@@ -47,6 +47,7 @@ describe("defaults", () => {
       retentionBodiesMs: 3_600_000,
       retentionMessagesMs: 2_592_000_000,
       retentionClosedMs: 7_776_000_000,
+      statementGraceMs: 3_600_000,
       authCleartext: "loopback",
       upstreamUrl: "capture:",
       publicUrl: "http://127.0.0.1:8080",
