@@ -114,6 +114,7 @@ describe("tables", () => {
     rate_card_version: ["prices"],
     price_choice: ["prices"],
     price_term: [],
+    statement_amount: ["metering"],
     expiry_notice: ["lifecycle"],
     master_expiry_notice: ["lifecycle"],
     transfer: ["lifecycle"],

@@ -2,10 +2,10 @@
 import { z } from "@hono/zod-openapi";
 import { between, flag } from "../accounts/fields.ts";
 import type { PriceChange } from "../prices/choose-price.ts";
-import type { Segment } from "../prices/fees.ts";
 import type { RateCard, RateCardVersion } from "../prices/rate-card.ts";
 import type { Price } from "../prices/read-price.ts";
-import { type PriceTerms, priceCycles, priceFields } from "../prices/terms.ts";
+import { shownSegment, shownTerms } from "../prices/shown.ts";
+import { priceCycles, priceFields } from "../prices/terms.ts";
 import * as field from "./fields.ts";
 
 const minor = field.ruled(z.int(), priceFields.priceMinor.rule);
@@ -128,7 +128,7 @@ export const priceChange = z
   })
   .openapi("PriceChange", { example: { rate_card_id: "rat_01kb2m5xj7e1fr0x4m4f6a0z3q", discount_bp: 500 } });
 
-const segment = z
+export const segmentShape = z
   .strictObject({
     from: field.instant,
     until: field.instant.nullable(),
@@ -146,9 +146,9 @@ export const priceShape = z
   .strictObject({
     rate_card_id: field.shownId("rat").nullable().openapi({ description: "That was given to the account." }),
     discount_bp: z.int(),
-    now: segment.nullable().openapi({ description: "What rules; null: no price." }),
-    next: segment.nullable().openapi({ description: "What is to come." }),
-    history: z.array(segment).openapi({ description: "Newest first; in between there was no price." }),
+    now: segmentShape.nullable().openapi({ description: "What rules; null: no price." }),
+    next: segmentShape.nullable().openapi({ description: "What is to come." }),
+    history: z.array(segmentShape).openapi({ description: "Newest first; in between there was no price." }),
   })
   .openapi("Price");
 
@@ -158,7 +158,7 @@ export function showRateCard(card: RateCard, withMaster: boolean): z.output<type
     ...(withMaster ? { master_id: field.showId("mas", card.masterId) } : {}),
     name: card.name,
     card_version: card.n,
-    ...showPriceTerms(card.terms),
+    ...shownTerms(card.terms),
     is_default: card.defaultN !== null,
     default_version: card.defaultN,
     withdrawn_at: field.showInstant(card.withdrawnAt),
@@ -168,39 +168,16 @@ export function showRateCard(card: RateCard, withMaster: boolean): z.output<type
 }
 
 export function showRateCardVersion({ n, terms: of, accounts, createdAt }: RateCardVersion) {
-  return { card_version: n, ...showPriceTerms(of), accounts, created_at: field.showInstant(createdAt) };
-}
-
-function showPriceTerms(of: PriceTerms) {
-  return {
-    currency: of.currency,
-    price_minor: of.priceMinor,
-    cycle: of.cycle,
-    included_units: of.includedUnits,
-    overage_per_1000: of.overagePer1000,
-    ceiling_minor: of.ceilingMinor,
-  };
+  return { card_version: n, ...shownTerms(of), accounts, created_at: field.showInstant(createdAt) };
 }
 
 export function showPrice({ choice, now, next, history }: Price): z.output<typeof priceShape> {
   return {
     rate_card_id: field.showId("rat", choice.now.rateCardId),
     discount_bp: choice.now.discountBp,
-    now: now === null ? null : showSegment(now),
-    next: next === null ? null : showSegment(next),
-    history: history.map(showSegment),
-  };
-}
-
-function showSegment({ from, until, source, of, n, discountBp, terms: ruling }: Segment): z.output<typeof segment> {
-  return {
-    from: field.showInstant(from),
-    until: field.showInstant(until),
-    source,
-    source_id: of,
-    source_version: n,
-    discount_bp: discountBp,
-    ...showPriceTerms(ruling),
+    now: now === null ? null : shownSegment(now),
+    next: next === null ? null : shownSegment(next),
+    history: history.map(shownSegment),
   };
 }
 

@@ -2,6 +2,7 @@
 import { z } from "@hono/zod-openapi";
 import { findMaster } from "../accounts/find.ts";
 import { listStatements, readStatement } from "../metering/read-statement.ts";
+import { shownLinePrice, shownPrice, shownSums } from "../metering/shown-amounts.ts";
 import {
   billedUnits,
   type Statement,
@@ -16,6 +17,7 @@ import { type Endpoint, endpoint } from "./endpoint.ts";
 import { instant, listOf, pageParams, showId, showInstant, shownId } from "./fields.ts";
 import { negotiate } from "./negotiate.ts";
 import { pagingOf } from "./paging.ts";
+import { segmentShape } from "./price-shape.ts";
 import { statementPage } from "./statement-page.ts";
 import { periodShape, showPeriod } from "./usage-shape.ts";
 
@@ -53,6 +55,39 @@ const summaryMembers = {
   chain_hash: z.string().nullable().openapi({ description: "SHA-256 over the chain hash before and lines_hash." }),
 };
 
+const money = z.strictObject({ currency: z.string(), amount_minor: z.int() });
+
+const accountPrice = z
+  .strictObject({
+    included_units: z.int().nullable().openapi({ description: "Null: all." }),
+    units_above: z.int(),
+    amounts: z
+      .array(
+        z.strictObject({
+          currency: z.string(),
+          fee_minor: z.int().openapi({ description: "Below 0: more was given back than asked." }),
+          overage_minor: z.int(),
+          discount_minor: z.int(),
+          total_minor: z.int().openapi({ description: "fee + overage - discount" }),
+        }),
+      )
+      .openapi({ description: "One for each currency." }),
+    terms: z.array(segmentShape).openapi({ description: "What ruled in the period, or ended with its start." }),
+  })
+  .openapi("StatementPrice", {
+    description:
+      "For `billed` less `credits`, in the smallest unit of the currency; kept with its terms, and in the hash.",
+  });
+
+const costs = z
+  .array(money)
+  .openapi({ description: "Its share of what the operator asks, by what it has to pay for; lines sum to that." });
+const sumMembers = {
+  revenue: z.array(money).openapi({ description: "What the master asks of its subaccounts." }),
+  costs,
+  margins: z.array(money).openapi({ description: "The sum of the lines' margins, of those that have one." }),
+};
+
 const lineShape = z
   .strictObject({
     subaccount_id: shownId("sub"),
@@ -62,6 +97,11 @@ const lineShape = z
     top_up: z.int(),
     ...figureMembers,
     billing_profile: z.string().nullable().openapi({ example: "Cost centre Berlin" }),
+    price: accountPrice.nullable().openapi({ description: "What the master asks of it; null: it has no price." }),
+    costs,
+    margin: money
+      .nullable()
+      .openapi({ description: "Price less cost; null where they are not both in one currency, the same." }),
   })
   .openapi("StatementLine");
 
@@ -73,12 +113,22 @@ const groupShape = z
     address: z.string().nullable(),
     subaccounts: z.int(),
     ...figureMembers,
+    ...sumMembers,
   })
   .openapi("StatementGroup", { description: "Lines sum to their group, groups to the statement." });
 
 const summaryShape = z.strictObject(summaryMembers).openapi("StatementSummary");
 const statementShape = z
-  .strictObject({ ...summaryMembers, groups: z.array(groupShape), lines: z.array(lineShape) })
+  .strictObject({
+    ...summaryMembers,
+    price: accountPrice.nullable().openapi({
+      description:
+        "What the operator asks of the master; null: it has no price, and on the sheet of one billing profile.",
+    }),
+    ...sumMembers,
+    groups: z.array(groupShape),
+    lines: z.array(lineShape),
+  })
   .openapi("Statement");
 
 export function statementEndpoints(deps: Deps): Endpoint[] {
@@ -169,6 +219,8 @@ function showSummary(statement: StatementSummary): z.output<typeof summaryShape>
 function showStatement(statement: Statement): z.output<typeof statementShape> {
   return {
     ...showSummary(statement),
+    price: shownPrice(statement.price),
+    ...shownSums(statement.lines),
     groups: groupLines(statement).map(showGroup),
     lines: statement.lines.map(showLine),
   };
@@ -177,7 +229,7 @@ function showStatement(statement: Statement): z.output<typeof statementShape> {
 function showGroup({ name, profile, lines, ...figures }: StatementGroup): z.output<typeof groupShape> {
   const { currency = null, costCentre: cost_centre = null, address = null } = profile ?? {};
   const shown = { billing_profile: name, currency, cost_centre, address, subaccounts: lines.length };
-  return { ...shown, ...showFigures(figures) };
+  return { ...shown, ...showFigures(figures), ...shownSums(lines) };
 }
 
 function showLine(line: StatementLine): z.output<typeof lineShape> {
@@ -189,5 +241,6 @@ function showLine(line: StatementLine): z.output<typeof lineShape> {
     top_up: line.topUp,
     ...showFigures(line),
     billing_profile: line.billingProfile,
+    ...shownLinePrice(line),
   };
 }

@@ -1,13 +1,11 @@
 /** `postmeter price`: what a master or a subaccount pays by, and what a change would come to. */
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { membersOf } from "../accounts/fields.ts";
 import { type Quote, quotePrice } from "../metering/quote-price.ts";
 import { formatId, parseId, type RateCardId } from "../platform/ids.ts";
 import { cancelNextPrice, choosePrice, type Payer } from "../prices/choose-price.ts";
-import type { Segment } from "../prices/fees.ts";
 import { showMoney } from "../prices/money.ts";
 import { type Price, readPrice } from "../prices/read-price.ts";
-import { priceFields } from "../prices/terms.ts";
+import { shownSegment } from "../prices/shown.ts";
 import * as input from "./input.ts";
 import { facts, instant, table } from "./layout.ts";
 import { termCells, termHeads } from "./rate-card.ts";
@@ -106,9 +104,9 @@ async function shown({ db, clock }: Session, of: Payer): Promise<Shown> {
   const json = {
     rate_card_id: rateCardId === null ? null : formatId("rat", rateCardId),
     discount_bp: discountBp,
-    now: now && segmentShape(now),
-    next: next && segmentShape(next),
-    history: history.map(segmentShape),
+    now: now && shownSegment(now),
+    next: next && shownSegment(next),
+    history: history.map(shownSegment),
   };
   const rows = history.map(({ from, until, source, of: id, n, discountBp: bp, terms }) => {
     const span = [instant(from), until === null ? "-" : instant(until)];
@@ -116,19 +114,6 @@ async function shown({ db, clock }: Session, of: Payer): Promise<Shown> {
   });
   const header = ["from", "until", "by", "id", "version", ...termHeads, "discount bp"];
   return { json, text: table(header, rows, "It has no price.") };
-}
-
-/** As the API shows it. */
-function segmentShape({ from, until, source, of, n, discountBp, terms }: Segment): Record<string, unknown> {
-  const span = shape({ from, until }) as object;
-  return {
-    ...span,
-    source,
-    source_id: of,
-    source_version: n,
-    discount_bp: discountBp,
-    ...membersOf(priceFields, terms),
-  };
 }
 
 function quoteText(quote: Quote): string {

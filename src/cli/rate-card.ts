@@ -1,11 +1,11 @@
 /** `postmeter rate-card`: what the operator sells to masters, and a master to its subaccounts. */
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { membersOf } from "../accounts/fields.ts";
 import { formatId, type MasterId, type RateCardId } from "../platform/ids.ts";
 import { showMoney } from "../prices/money.ts";
 import { findRateCard, listRateCards, type RateCard } from "../prices/rate-card.ts";
 import { changeRateCard, createRateCard, withdrawRateCard } from "../prices/rate-cards.ts";
-import { type PriceCycle, type PriceTerms, priceCycles, priceFields } from "../prices/terms.ts";
+import { shownTerms } from "../prices/shown.ts";
+import { type PriceCycle, type PriceTerms, priceCycles } from "../prices/terms.ts";
 import * as input from "./input.ts";
 import { table } from "./layout.ts";
 import { operator } from "./session.ts";
@@ -146,7 +146,7 @@ function cardShape({ id, masterId, name, n, terms, defaultN, ...card }: RateCard
     master_id: masterId === null ? null : formatId("mas", masterId),
     name,
     card_version: n,
-    ...membersOf(priceFields, terms),
+    ...shownTerms(terms),
     is_default: defaultN !== null,
     default_version: defaultN,
     ...(shape(card) as object),

@@ -3,6 +3,7 @@ import { type Command, Option } from "commander";
 import { findMaster } from "../accounts/find.ts";
 import { closeDue, closeMaster } from "../metering/close.ts";
 import { listStatements, readStatement } from "../metering/read-statement.ts";
+import { shownPrice, shownSums } from "../metering/shown-amounts.ts";
 import { billedUnits, type Statement, type StatementFigures, type StatementSummary } from "../metering/statement.ts";
 import { statementCsv } from "../metering/statement-csv.ts";
 import { groupLines, onlyProfile } from "../metering/statement-groups.ts";
@@ -11,6 +12,7 @@ import * as input from "./input.ts";
 import { facts, instant, table } from "./layout.ts";
 import { operator } from "./session.ts";
 import { page, shape } from "./shape.ts";
+import { lineShape, moneyTables } from "./statement-money.ts";
 import { type Cli, group, type Options, runWith, type Shown, verb } from "./verb.ts";
 
 const aMaster = "mas_01kb2m5xj7e1fr0x4m4f6a0z3q";
@@ -128,6 +130,8 @@ function shownStatement(statement: Statement): Shown {
     const of = { billingProfile: name, currency, costCentre, address, subaccounts: own.length };
     return shape({ ...of, ...figures, billed: billedUnits(figures) });
   });
-  const { profiles: _, ...json } = summaryShape(statement);
-  return { json: { ...json, groups: groupShapes }, text: parts.join("\n\n") };
+  const { profiles: _, price, lines: __, ...summary } = statement;
+  const money = { price: shownPrice(price), ...shownSums(lines), lines: lines.map(lineShape) };
+  parts.push(...moneyTables(statement));
+  return { json: { ...summaryShape(summary), ...money, groups: groupShapes }, text: parts.join("\n\n") };
 }

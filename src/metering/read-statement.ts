@@ -18,6 +18,8 @@ import {
   type StatementSummary,
   shareOverage,
 } from "./statement.ts";
+import { type LinePrice, withPrices } from "./statement-amounts.ts";
+import { readAmounts } from "./stored-amounts.ts";
 
 export type StatementFilter = Readonly<{
   masterId?: MasterId | undefined; // the operator's choice
@@ -77,7 +79,9 @@ export async function readClosed(db: Db, row: StatementRow): Promise<Statement &
   const lines = await readLines(db, row.id);
   const profiles = await readProfiles(db, row.id);
   // The first format knew no shares.
-  return { ...summary, lines: row.format === 1 ? shareOverage(summary.overageUnits, lines) : lines, profiles };
+  const shared = row.format === 1 ? shareOverage(summary.overageUnits, lines) : lines;
+  const statement = { ...summary, lines: shared, profiles };
+  return withPrices(statement, await readAmounts(db, row.id, statement));
 }
 
 function preview(draft: Draft): Statement {
@@ -105,7 +109,7 @@ async function findClosed(
 }
 
 /** In order of the subaccounts' ids, which is the order of the hash. */
-async function readLines(db: Db, id: StatementId): Promise<StatementLine[]> {
+async function readLines(db: Db, id: StatementId): Promise<Omit<StatementLine, keyof LinePrice>[]> {
   return await db
     .selectFrom("statement_line")
     .select(["subaccount_id as subaccountId", "name", "external_id as externalId", "monthly_limit as monthlyLimit"])

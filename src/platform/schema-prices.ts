@@ -1,6 +1,6 @@
 /** Rate cards, what was chosen, and what ruled. */
 import type { ColumnType, Generated } from "kysely";
-import type { AccountId, MasterId, PlanId, RateCardId } from "./ids.ts";
+import type { AccountId, MasterId, PlanId, RateCardId, StatementId, SubaccountId } from "./ids.ts";
 
 export type RateCardTable = {
   id: RateCardId;
@@ -63,4 +63,26 @@ export type PriceTermTable = {
   discount_bp: number;
   terms: ColumnType<TermsColumn | null, never, never>;
   written_at: Date;
+};
+
+/** In a statement: what ruled in its period. */
+export type FrozenTerms = TermsColumn &
+  Readonly<{
+    from: string;
+    until: string | null;
+    source: "card" | "plan" | "default";
+    of: string;
+    n: number;
+    discount_bp: number;
+  }>;
+
+export type StatementAmountTable = {
+  statement_id: StatementId;
+  subaccount_id: SubaccountId | null;
+  currency: string;
+  fee_minor: number;
+  overage_minor: number;
+  discount_minor: number;
+  total_minor: number;
+  terms: ColumnType<FrozenTerms[], string, never>;
 };

@@ -44,7 +44,13 @@ import type {
   TemplateTable,
   TransferTable,
 } from "./schema-plans.ts";
-import type { PriceChoiceTable, PriceTermTable, RateCardTable, RateCardVersionTable } from "./schema-prices.ts";
+import type {
+  PriceChoiceTable,
+  PriceTermTable,
+  RateCardTable,
+  RateCardVersionTable,
+  StatementAmountTable,
+} from "./schema-prices.ts";
 import type {
   BodyTable,
   CapturedTable,
@@ -119,6 +125,7 @@ export type Schema = {
   rate_card_version: RateCardVersionTable;
   price_choice: PriceChoiceTable;
   price_term: PriceTermTable;
+  statement_amount: StatementAmountTable;
   expiry_notice: ExpiryNoticeTable;
   master_expiry_notice: MasterExpiryNoticeTable;
   transfer: TransferTable;

@@ -155,3 +155,34 @@ test.each([
   expect(answer.status).toBe(422);
   expect(answer.body.errors.length).toBeGreaterThan(0);
 });
+
+test("a statement shows what is asked in JSON, as a table and on paper, and exact integers everywhere", async () => {
+  const reseller = await newMaster(door, { name: "Reseller", language: "de" });
+  const sold = { ...card, name: "Sold", price_minor: 123_456, overage_per_1000: "0.5" };
+  const { body: forMaster } = await call("POST", path, { key: OPERATOR_KEY, body: sold });
+  const at = `/v1/masters/${reseller.masterId}/price`;
+  await call("PUT", at, { key: OPERATOR_KEY, body: { rate_card_id: forMaster.id } });
+  await call("POST", path, { key: reseller.key, body: { ...card, name: "Default", is_default: true } });
+  const { id } = await newSubaccount(door, reseller, { name: "Corner <Shop>" });
+  const statement = (suffix = "") => call("GET", `/v1/statements/current${suffix}`, { key: reseller.key });
+  const { body, text } = await statement();
+  expect(body.price).toMatchObject({ amounts: [{ currency: "EUR" }], terms: [{ source_id: forMaster.id }] });
+  const line = body.lines.find((one: { subaccount_id: string }) => one.subaccount_id === id);
+  const [asked] = line.price.amounts;
+  expect(line).toMatchObject({
+    margin: { currency: "EUR", amount_minor: asked.total_minor - line.costs[0].amount_minor },
+  });
+  expect(body.revenue).toEqual([{ currency: "EUR", amount_minor: asked.total_minor }]);
+  expect(body.costs).toEqual([{ currency: "EUR", amount_minor: body.price.amounts[0].total_minor }]);
+  const numbers = [...text.matchAll(/:(-?\d[\d.e+-]*)/g)].map(([, number]) => Number(number));
+  expect(numbers.length).toBeGreaterThan(20);
+  expect(numbers.every(Number.isSafeInteger)).toBe(true);
+  const table = (await statement(".csv")).text.trimEnd().split("\r\n");
+  expect(table.find((row) => row.includes(id))).toContain(`,EUR,${asked.fee_minor},0,0,${asked.total_minor},EUR,`);
+  const page = (await statement(".html")).text;
+  expect(page).toContain("Preise der Unterkonten");
+  expect(page).toContain("Corner &lt;Shop&gt;");
+  expect(page).toMatch(/\d\.?\d*,\d\d EUR/);
+  const without = await call("GET", "/v1/statements/current.html", { key: other.key });
+  expect(without.text).not.toContain("Prices of subaccounts");
+});
