@@ -3,10 +3,12 @@ import { accountEndpoints } from "./account.ts";
 import { alertRuleEndpoints } from "./alert-rules.ts";
 import { alertEndpoints } from "./alerts.ts";
 import { auditEndpoints } from "./audit.ts";
+import { billingHistoryEndpoints } from "./billing-history.ts";
 import { billingProfileEndpoints } from "./billing-profiles.ts";
 import { brandingEndpoints } from "./branding.ts";
 import { bulkChangeEndpoints } from "./bulk-changes.ts";
 import { capturedEndpoints } from "./captured.ts";
+import { correctionEndpoints } from "./corrections.ts";
 import { credentialEndpoints } from "./credentials.ts";
 import { creditEndpoints } from "./credits.ts";
 import type { Deps } from "./deps.ts";
@@ -78,6 +80,8 @@ const rooms = [
   eventEndpoints,
   auditEndpoints,
   statementEndpoints,
+  billingHistoryEndpoints,
+  correctionEndpoints,
   refusalEndpoints,
   creditEndpoints,
   queueEndpoints,

@@ -7,7 +7,7 @@ import * as field from "./fields.ts";
 
 export const featuresField = field.ruled(z.record(z.string(), z.boolean()), rules.features).openapi({
   example: { webhooks: true, archiving: false },
-  description: "Names of features, each on or off.",
+  description: "Names of features, each on or off. `billing_history` lets the account see what it was billed for.",
 });
 
 const limits = {

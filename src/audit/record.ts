@@ -42,13 +42,13 @@ export async function record(trx: Db, entry: AuditRecord, clock: Clock): Promise
     .execute();
 }
 
-type Actor = Readonly<{
+export type Actor = Readonly<{
   actor_kind: "operator" | "master" | "subaccount" | "system" | "cli";
   actor_id: string | null;
   acting_for: string | null;
 }>;
 
-function actorOf(principal: AuditRecord["principal"]): Actor {
+export function actorOf(principal: AuditRecord["principal"]): Actor {
   if (principal.kind === "system") return { actor_kind: "system", actor_id: null, acting_for: null };
   if (principal.kind === "operator") {
     return {

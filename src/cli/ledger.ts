@@ -1,12 +1,13 @@
 /** `postmeter ledger`: the proof of the bill, and corrections of it. */
 import type { Command } from "commander";
 import { addCorrection } from "../metering/correction.ts";
+import { listCorrections } from "../metering/list-corrections.ts";
 import { type LedgerReport, verifyLedger } from "../metering/verify.ts";
-import type { MessageId } from "../platform/ids.ts";
+import { formatId, type MasterId, type MessageId } from "../platform/ids.ts";
 import * as input from "./input.ts";
 import { instant, table } from "./layout.ts";
 import { operator } from "./session.ts";
-import { shape } from "./shape.ts";
+import { page, shape } from "./shape.ts";
 import { type Cli, group, type Options, runWith, type Shown, verb } from "./verb.ts";
 
 const TOLD_EVERY_MS = 2000;
@@ -28,6 +29,7 @@ export function addLedgerCommands(program: Command, cli: Cli): void {
     }),
   );
   addCorrect(ledger, cli);
+  addCorrections(ledger, cli);
 }
 
 function shownReport({ ok, read, differences, found }: LedgerReport): Shown {
@@ -45,15 +47,48 @@ type CorrectOptions = Options & { note: string };
 function addCorrect(ledger: Command, cli: Cli): void {
   verb(ledger, "correct", "take a charge back, wholly or in part: it changes the bill, not what may be sent", [
     'ledger correct msg_01kb2m5xj7e1fr0x4m4f6a0z3q -3 --note "delivered twice by our fault"',
+    'ledger correct msg_01kb2m5xj7e1fr0x4m4f6a0z3q --note "lost in our outage"',
   ])
     .argument("<message>", "msg_...", input.idOf("msg"))
-    .argument("<units>", "below zero: taken back; above: charged again", input.whole)
+    .argument(
+      "[units]",
+      "below zero: taken back; above: charged again; left out: all that is still charged is taken back",
+      input.whole,
+    )
     .requiredOption("--note <text>", "why; kept with the correction")
-    .action((messageId: MessageId, units: number, { note, ...options }: CorrectOptions) =>
+    .action((messageId: MessageId, units: number | undefined, { note, ...options }: CorrectOptions) =>
       runWith(cli, options, async ({ db, clock }) => {
         const correction = await addCorrection(db, operator, { messageId, units, note }, clock);
-        const text = `${units} units in the period from ${instant(correction.period.start)}`;
-        return { json: shape(correction, "ent"), text };
+        const text = `${correction.units} units in the period from ${instant(correction.period.start)}`;
+        const { actor: _, ...shown } = correction;
+        return { json: shape(shown, "ent"), text };
+      }),
+    );
+}
+
+type ListOptions = Options & { period?: string; limit: number };
+
+function addCorrections(ledger: Command, cli: Cli): void {
+  verb(ledger, "corrections", "what was taken back or charged again, newest first", [
+    "ledger corrections mas_01kb2m5xj7e1fr0x4m4f6a0z3q --period 2026-11-01",
+  ])
+    .argument("[master]", "mas_...; left out: of all", input.idOf("mas"))
+    .option("--period <date>", "that in which they count, by its first day in the master's time zone")
+    .option("--limit <n>", "how many at most", input.rows, 100)
+    .action((masterId: MasterId | undefined, { period, limit, ...options }: ListOptions) =>
+      runWith(cli, options, async ({ db, clock }) => {
+        const found = await listCorrections(db, operator, { masterId, period, limit }, clock);
+        const { items, more } = page(found, limit);
+        const rows = items.map((one) => [
+          formatId("ent", one.id),
+          one.createdAt,
+          formatId("msg", one.messageId),
+          one.units,
+          one.actorId ?? one.actorKind,
+          one.note,
+        ]);
+        const text = table(["id", "at", "message", "units", "by", "why"], rows, "Nothing was corrected.");
+        return { json: { data: items.map((one) => shape(one, "ent")), has_more: more }, text };
       }),
     );
 }

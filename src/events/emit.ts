@@ -18,6 +18,7 @@ export const eventTypes = [
   "quota.threshold",
   "quota.refused",
   "quota.changed",
+  "usage.corrected",
   "quota.forecast",
   "usage.jump",
   "notification.bounced",

@@ -8,24 +8,28 @@
  * The counter that decides at the door does not move: given back there, a correction would be room to send more than the
  * limit in one period (promise P1). Who should send more gets a top-up.
  *
- * Invariant: of one message between nothing and all is taken back; a correction counts in the period in which it is
- * made, so a closed statement never changes.
+ * Invariant: each correction names what it corrects, so that of one message between nothing and all is taken back; it counts in the
+ * period in which it is made, so a closed statement never changes; and it says who made it and why. Units that are given for another
+ * reason are credits, not corrections.
  * On failure: nothing is stored.
  */
 import { sql } from "kysely";
 import { calendarOf } from "../accounts/calendar.ts";
-import type { Operator } from "../accounts/principal.ts";
-import { record } from "../audit/record.ts";
+import { requireOperator } from "../accounts/permit.ts";
+import { type Principal, reachOf } from "../accounts/principal.ts";
+import { type Actor, actorOf, record } from "../audit/record.ts";
+import { emit } from "../events/emit.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Db } from "../platform/database.ts";
 import { Fault, invalid, notFound } from "../platform/errors.ts";
 import { type EntryId, formatId, type MasterId, type MessageId, newId, type SubaccountId } from "../platform/ids.ts";
+import { inTransaction } from "../platform/transaction.ts";
 import { type Period, periodAt } from "./period.ts";
 
 export type NewCorrection = Readonly<{
   messageId: MessageId;
-  /** Signed: -3 takes three units back; +1 undoes a part of an earlier correction. */
-  units: number;
+  /** Signed: -3 takes three units back; +1 undoes a part of an earlier correction. Left out: all that is still charged is taken back. */
+  units?: number | undefined;
   note: string;
 }>;
 
@@ -36,30 +40,37 @@ export type Correction = Readonly<{
   subaccountId: SubaccountId;
   period: Period;
   units: number;
+  note: string;
+  actor: Pick<Actor, "actor_kind" | "actor_id">;
+  createdAt: Date;
 }>;
 
 type Charged = { master_id: MasterId; subaccount_id: SubaccountId; units: number };
 
-/** @throws Fault not-found, invalid at /units or /note, conflict when the period ends at this moment */
+/**
+ * For the operator, also when it acts for an account.
+ * @throws Fault forbidden, not-found, invalid at /units or /note, conflict when the period ends at this moment or nothing is left
+ */
 export async function addCorrection(
   db: Db,
-  principal: Operator,
+  principal: Principal,
   wanted: NewCorrection,
   clock: Clock,
 ): Promise<Correction> {
-  const { messageId, units, note } = wanted;
-  if (!Number.isSafeInteger(units) || units === 0) throw invalid("/units", "Give a whole number other than 0.");
-  if (note.trim() === "") throw invalid("/note", "Say why: the note is kept with the correction.");
-  return await db.transaction().execute(async (trx) => {
-    const entry = await findCharged(trx, messageId);
-    const period = await holdPeriod(trx, entry.master_id, clock);
-    await checkUnits(trx, messageId, entry, units);
-    const id = newId<EntryId>(clock);
+  requireOperator(principal);
+  const { messageId, note } = wanted;
+  checkGiven(wanted);
+  return await inTransaction(db, async (trx) => {
+    const entry = await findCharged(trx, principal, messageId);
     const { master_id: masterId, subaccount_id: subaccountId } = entry;
-    await sql`insert into usage_entry (id, master_id, subaccount_id, period_start, units, kind, corrects, note, accepted_at)
-      values (${id}, ${masterId}, ${subaccountId}, ${period.start}, ${units}, 'correction', ${messageId}, ${note}, pm_now())`.execute(
-      trx,
-    );
+    const period = await holdPeriod(trx, masterId, clock);
+    const units = await decideUnits(trx, messageId, entry, wanted.units);
+    const { actor_kind, actor_id } = actorOf(principal);
+    const id = newId<EntryId>(clock);
+    const { rows } = await sql<{ at: Date }>`
+      insert into usage_entry (id, master_id, subaccount_id, period_start, units, kind, corrects, note, accepted_at, actor_kind, actor_id)
+      values (${id}, ${masterId}, ${subaccountId}, ${period.start}, ${units}, 'correction', ${messageId}, ${note}, pm_now(),
+              ${actor_kind}, ${actor_id}) returning accepted_at as at`.execute(trx);
     const after = { message_id: formatId("msg", messageId), units, note };
     const target = formatId("ent", id);
     await record(
@@ -67,13 +78,31 @@ export async function addCorrection(
       { principal, action: "ledger.corrected", target, before: null, after, masterId, subaccountId },
       clock,
     );
-    return { id, messageId, masterId, subaccountId, period, units };
+    const data = { correction_id: target, units, period_start: period.start };
+    const what = { masterId, subaccountId, messageId, at: clock.now(), data };
+    await emit(trx, { type: "usage.corrected", ...what }, clock);
+    const actor = { actor_kind, actor_id };
+    return { id, messageId, masterId, subaccountId, period, units, note, actor, createdAt: rows[0]!.at };
   });
 }
 
-async function findCharged(trx: Db, messageId: MessageId): Promise<Charged> {
+const MAX_NOTE = 500;
+
+function checkGiven({ units, note }: NewCorrection): void {
+  if (units !== undefined && (!Number.isSafeInteger(units) || units === 0))
+    throw invalid("/units", "Give a whole number other than 0, or none for all that is still charged.");
+  if (note.trim() === "") throw invalid("/note", "Say why: the note is kept with the correction.");
+  if (note.length > MAX_NOTE || note.includes("\0"))
+    throw invalid("/note", `A note has at most ${MAX_NOTE} characters.`);
+}
+
+async function findCharged(trx: Db, principal: Principal, messageId: MessageId): Promise<Charged> {
+  const { masterId, subaccountId } = reachOf(principal);
   const { rows } = await sql<Charged>`
-    select master_id, subaccount_id, units from usage_entry where id = ${messageId} and kind = 'accept'`.execute(trx);
+    select master_id, subaccount_id, units from usage_entry where id = ${messageId} and kind = 'accept'
+       and (${masterId}::uuid is null or master_id = ${masterId}) and (${subaccountId}::uuid is null or subaccount_id = ${subaccountId})`.execute(
+    trx,
+  );
   const [row] = rows;
   if (row === undefined) throw notFound("charged message");
   return row;
@@ -99,15 +128,26 @@ export async function lockCorrections(trx: Db, masterId: MasterId): Promise<void
   await sql`select pg_advisory_xact_lock(hashtextextended('correction ' || ${masterId}::text, 0))`.execute(trx);
 }
 
-async function checkUnits(trx: Db, messageId: MessageId, entry: Charged, units: number): Promise<void> {
+/** Under the lock of the master's corrections: what is read here is what is left. */
+async function decideUnits(
+  trx: Db,
+  messageId: MessageId,
+  { units: charged }: Charged,
+  wanted: number | undefined,
+): Promise<number> {
   const { rows } = await sql<{ sum: number }>`
     select coalesce(sum(units), 0)::bigint as sum from usage_entry where kind = 'correction' and corrects = ${messageId}`.execute(
     trx,
   );
   const before = rows[0]?.sum ?? 0;
-  const left = entry.units + before;
-  if (units < -left)
-    throw invalid("/units", `Of this message ${left} of ${entry.units} units are charged; no more can be taken back.`);
-  if (before + units > 0)
+  const left = charged + before;
+  if (wanted === undefined) {
+    if (left === 0) throw new Fault("conflict", "Nothing of this message is charged any more.");
+    return -left;
+  }
+  if (wanted < -left)
+    throw invalid("/units", `Of this message ${left} of ${charged} units are charged; no more can be taken back.`);
+  if (before + wanted > 0)
     throw invalid("/units", `Of this message ${-before} units have been taken back; no more can be charged again.`);
+  return wanted;
 }

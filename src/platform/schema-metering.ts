@@ -32,6 +32,9 @@ export type UsageEntryTable = {
   corrects: MessageId | null;
   note: string | null;
   accepted_at: Date;
+  /** Who made a correction (0042); null where nobody wrote it down. */
+  actor_kind: string | null;
+  actor_id: string | null;
 };
 
 /** Dates as text, `2026-11-01`; give and take them as such (`::date`, `::text`). */

@@ -14,6 +14,7 @@ export const sampleBodies: Readonly<Record<string, Record<string, unknown>>> = {
   "POST /v1/subaccounts/{id}/top_ups": { units: 5 },
   "POST /v1/credits": { master_id: "mas_01kb2m5xj7e1fr0x4m4f6a0z3q", units: 5 },
   "POST /v1/subaccounts/{id}/credits": { units: 5 },
+  "POST /v1/corrections": { message_id: "msg_01kb2m5xj7e1fr0x4m4f6a0z3q", units: -1, note: "ours" },
   "PATCH /v1/credentials/{id}": { name: "website" },
   "POST /v1/domains": { name: "new.example" },
   "POST /v1/subaccounts/{id}/domains": { name: "new.example" },

@@ -121,6 +121,7 @@ async function createCustomer(door: Door, master: Made, mark: string): Promise<A
     plan: `plan-${mark}`,
     region: `region-${mark}`,
     metadata: { mark },
+    features: { billing_history: true },
   };
   const { body: made } = await door.call("POST", "/v1/subaccounts", { key, body });
   const keyBody = { name: `${mark} key`, scopes: ["full"], subaccount_id: made.id };

@@ -92,6 +92,10 @@ test("a statement is previewed, closed when its period is over, and exported", a
   const { out } = await run("statement", "show", mas, date, "--csv");
   expect(out.split("\r\n")[0]).toMatch(/^period_start,/);
   expect(out).toContain('"Corner Shop","",100,0,1,3,0,3');
+  const sheet = await run("statement", "show", mas, date, "--billing-profile", "", "--csv");
+  expect(sheet).toMatchObject({ code: 0, out });
+  expect((await run("statement", "show", mas, date)).out).toMatch(/^number +1$/m);
+  expect(await run("statement", "show", mas, "--billing-profile", "Berlin")).toMatchObject({ code: 1 });
 });
 
 test("the ledger is proven; a lie makes the command fail and name it", async () => {
@@ -100,6 +104,10 @@ test("the ledger is proven; a lie makes the command fail and name it", async () 
     id: expect.stringMatching(/^ent_/),
     units: -2,
     message_id: msg,
+  });
+  expect(await json("ledger", "corrections")).toMatchObject({
+    data: [{ message_id: msg, units: -2, actor_kind: "cli", note: "ours" }],
+    has_more: false,
   });
   const good = await run("ledger", "verify");
   expect(good).toMatchObject({ code: 0, out: expect.stringMatching(/^The ledger is in order: 2 entries/) });

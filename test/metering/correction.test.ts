@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { Operator } from "../../src/accounts/principal.ts";
+import type { MasterPrincipal, Operator } from "../../src/accounts/principal.ts";
 import { closeMaster } from "../../src/metering/close.ts";
 import { addCorrection } from "../../src/metering/correction.ts";
 import { readDailyUsage } from "../../src/metering/daily.ts";
@@ -23,7 +23,7 @@ async function charged() {
   const subaccountId = await seedSubaccount(database, masterId, { monthlyLimit: 10 });
   const accepted = await acceptUnits(database, { masterId, subaccountId }, 10);
   const messageId = (accepted as { id: MessageId }).id;
-  const correct = (units: number, note = "sent twice by our fault") =>
+  const correct = (units: number | undefined, note = "sent twice by our fault") =>
     addCorrection(database.db, operator, { messageId, units, note }, database.clock);
   const usage = () => readUsage(database.db, operator, subaccountId, undefined, database.clock);
   return { database, masterId, subaccountId, messageId, correct, usage };
@@ -78,8 +78,39 @@ test("a correction names a charged message, a number and a reason, else nothing 
   expect(await usage()).toMatchObject({ corrections: -1 });
 });
 
-test("who corrected what, and why, is in the audit log", async () => {
-  const { database, correct } = await charged();
+test("without a number all that is still charged is taken back, once", async () => {
+  const { correct, usage } = await charged();
+  await correct(-3);
+  expect(await correct(undefined)).toMatchObject({ units: -7 });
+  expect(await usage()).toMatchObject({ used: 10, corrections: -10 });
+  await expect(correct(undefined)).rejects.toMatchObject({ kind: "conflict" });
+  await correct(4);
+  expect(await correct(undefined)).toMatchObject({ units: -4 });
+});
+
+test("two that take all back at once take it back once", async () => {
+  const { correct, usage } = await charged();
+  const results = await Promise.allSettled([correct(undefined), correct(undefined), correct(undefined)]);
+  expect(results.filter((result) => result.status === "fulfilled")).toHaveLength(1);
+  expect(await usage()).toMatchObject({ corrections: -10 });
+});
+
+test("only the operator corrects, and when it acts for a master only what is charged to that", async () => {
+  const { database, masterId, messageId, usage } = await charged();
+  const { db, clock } = database;
+  const wanted = { messageId, units: -1, note: "ours" };
+  const master: MasterPrincipal = { kind: "master", masterId, keyId: null, scopes: ["full"] };
+  await expect(addCorrection(db, master, wanted, clock)).rejects.toMatchObject({ kind: "forbidden" });
+  const other = { ...master, masterId: (await seedMaster(database)).masterId, operator: true } as const;
+  await expect(addCorrection(db, other, wanted, clock)).rejects.toMatchObject({ kind: "not-found" });
+  expect(await usage()).toMatchObject({ corrections: 0 });
+  expect(await addCorrection(db, { ...master, operator: true }, wanted, clock)).toMatchObject({
+    actor: { actor_kind: "operator" },
+  });
+});
+
+test("who corrected what, and why, is in the audit log, in the ledger and an event", async () => {
+  const { database, subaccountId, correct } = await charged();
   await correct(-2);
   const { rows } = await database.pool.query("select actor_kind, action, after from audit_entry");
   expect(rows).toEqual([
@@ -87,6 +118,17 @@ test("who corrected what, and why, is in the audit log", async () => {
       actor_kind: "cli",
       action: "ledger.corrected",
       after: { message_id: expect.stringMatching(/^msg_/), units: -2, note: "sent twice by our fault" },
+    },
+  ]);
+  const kept = await database.pool.query(
+    "select actor_kind, actor_id, note from usage_entry where kind = 'correction'",
+  );
+  expect(kept.rows).toEqual([{ actor_kind: "cli", actor_id: null, note: "sent twice by our fault" }]);
+  const events = await database.pool.query("select subaccount_id, data from event where type = 'usage.corrected'");
+  expect(events.rows).toEqual([
+    {
+      subaccount_id: subaccountId,
+      data: { correction_id: expect.any(String), units: -2, period_start: expect.any(String) },
     },
   ]);
 });
