@@ -12,12 +12,12 @@ import {
 } from "../metering/statement.ts";
 import { statementCsv } from "../metering/statement-csv.ts";
 import { groupLines, onlyProfile, type StatementGroup } from "../metering/statement-groups.ts";
+import { accountPrice, money } from "./amount-shape.ts";
 import type { Deps } from "./deps.ts";
 import { type Endpoint, endpoint } from "./endpoint.ts";
 import { instant, listOf, pageParams, showId, showInstant, shownId } from "./fields.ts";
 import { negotiate } from "./negotiate.ts";
 import { pagingOf } from "./paging.ts";
-import { segmentShape } from "./price-shape.ts";
 import { statementPage } from "./statement-page.ts";
 import { periodShape, showPeriod } from "./usage-shape.ts";
 
@@ -54,30 +54,6 @@ const summaryMembers = {
   lines_hash: z.string().nullable().openapi({ description: "SHA-256 over the figures and lines." }),
   chain_hash: z.string().nullable().openapi({ description: "SHA-256 over the chain hash before and lines_hash." }),
 };
-
-const money = z.strictObject({ currency: z.string(), amount_minor: z.int() });
-
-const accountPrice = z
-  .strictObject({
-    included_units: z.int().nullable().openapi({ description: "Null: all." }),
-    units_above: z.int(),
-    amounts: z
-      .array(
-        z.strictObject({
-          currency: z.string(),
-          fee_minor: z.int().openapi({ description: "Below 0: more was given back than asked." }),
-          overage_minor: z.int(),
-          discount_minor: z.int(),
-          total_minor: z.int().openapi({ description: "fee + overage - discount" }),
-        }),
-      )
-      .openapi({ description: "One for each currency." }),
-    terms: z.array(segmentShape).openapi({ description: "What ruled in the period, or ended with its start." }),
-  })
-  .openapi("StatementPrice", {
-    description:
-      "For `billed` less `credits`, in the smallest unit of the currency; kept with its terms, and in the hash.",
-  });
 
 const costs = z
   .array(money)

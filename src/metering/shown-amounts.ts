@@ -13,16 +13,16 @@ export type ShownAmount = {
   total_minor: number;
 };
 
-export type ShownPrice = {
-  included_units: number | null;
-  units_above: number;
-  amounts: ShownAmount[];
-  terms: ShownSegment[];
-};
+export type ShownAmounts = { included_units: number | null; units_above: number; amounts: ShownAmount[] };
+
+export type ShownPrice = ShownAmounts & { terms: ShownSegment[] };
 
 export function shownPrice(price: AccountPrice | null): ShownPrice | null {
-  if (price === null) return null;
-  const { includedUnits, unitsAbove, amounts, segments } = price;
+  return price === null ? null : { ...shownAmounts(price), terms: price.segments.map(shownSegment) };
+}
+
+/** As who pays it sees it: cards and plans are the seller's own. */
+export function shownAmounts({ includedUnits, unitsAbove, amounts }: AccountPrice): ShownAmounts {
   return {
     included_units: includedUnits,
     units_above: unitsAbove,
@@ -33,7 +33,6 @@ export function shownPrice(price: AccountPrice | null): ShownPrice | null {
       discount_minor: amount.discountMinor,
       total_minor: amount.totalMinor,
     })),
-    terms: segments.map(shownSegment),
   };
 }
 

@@ -1,7 +1,8 @@
 /** A statement's amounts with their terms, as rows: written once, when it is closed. */
-import { sql } from "kysely";
+import { type Selectable, sql } from "kysely";
 import type { Db } from "../platform/database.ts";
 import type { MasterId, StatementId, SubaccountId } from "../platform/ids.ts";
+import type { Schema } from "../platform/schema.ts";
 import type { FrozenTerms } from "../platform/schema-prices.ts";
 import { type Amount, priceOf } from "../prices/amounts.ts";
 import type { Segment } from "../prices/fees.ts";
@@ -45,18 +46,44 @@ export async function readAmounts(
   const paid = new Map<MasterId | SubaccountId, Paid>(statement.lines.map((line) => [line.subaccountId, line]));
   paid.set(statement.masterId, statement);
   const byPayer = Map.groupBy(rows, (row) => row.subaccount_id ?? statement.masterId);
-  return new Map(
-    [...byPayer].map(([payer, own]) => {
-      const segments = own[0]!.terms.map(thawed);
-      const units = paidUnits(paid.get(payer) ?? { units: 0, corrections: 0, credits: 0 });
-      const { includedUnits, overageUnits: unitsAbove } = priceOf(segments, statement.period, units);
-      const amounts = own.map((row): Amount => {
-        const { currency, fee_minor: feeMinor, overage_minor: overageMinor } = row;
-        return { currency, feeMinor, overageMinor, discountMinor: row.discount_minor, totalMinor: row.total_minor };
-      });
-      return [payer, { segments, includedUnits, unitsAbove, amounts }];
-    }),
-  );
+  const nothing = { units: 0, corrections: 0, credits: 0 };
+  const priced = [...byPayer].map(([payer, own]) => {
+    return [payer, priceOfRows(own, statement.period, paid.get(payer) ?? nothing)] as const;
+  });
+  return new Map(priced);
+}
+
+type BilledLine = Paid & Readonly<{ statementId: StatementId; subaccountId: SubaccountId; start: Date; end: Date }>;
+
+/** What these lines of several statements were asked, in their order; null: nothing. */
+export async function readLineAmounts(db: Db, lines: readonly BilledLine[]): Promise<(AccountPrice | null)[]> {
+  const statements = [...new Set(lines.map(({ statementId }) => statementId))];
+  const accounts = [...new Set(lines.map(({ subaccountId }) => subaccountId))];
+  if (lines.length === 0) return [];
+  const rows = await db
+    .selectFrom("statement_amount")
+    .selectAll()
+    .where("statement_id", "in", statements)
+    .where("subaccount_id", "in", accounts)
+    .orderBy("currency")
+    .execute();
+  const of = Map.groupBy(rows, (row) => `${row.statement_id} ${row.subaccount_id}`);
+  return lines.map((line) => {
+    const own = of.get(`${line.statementId} ${line.subaccountId}`);
+    return own === undefined ? null : priceOfRows(own, line, line);
+  });
+}
+
+type Row = Selectable<Schema["statement_amount"]>;
+
+function priceOfRows(rows: readonly Row[], period: Period, paid: Paid): AccountPrice {
+  const segments = (rows[0]?.terms ?? []).map(thawed);
+  const { includedUnits, overageUnits: unitsAbove } = priceOf(segments, period, paidUnits(paid));
+  const amounts = rows.map((row): Amount => {
+    const { currency, fee_minor: feeMinor, overage_minor: overageMinor } = row;
+    return { currency, feeMinor, overageMinor, discountMinor: row.discount_minor, totalMinor: row.total_minor };
+  });
+  return { segments, includedUnits, unitsAbove, amounts };
 }
 
 function frozen({ from, until, source, of, n, discountBp, terms }: Segment): FrozenTerms {
