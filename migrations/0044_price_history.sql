@@ -139,6 +139,14 @@ create constraint trigger new_plan_syncs_price after insert on subaccount deferr
 create constraint trigger master_syncs_price after update on master deferrable initially deferred
   for each row when (old.state is distinct from new.state) execute function sync_price_of_account();
 
--- From now on for those that are there: what they paid before is nobody's to say.
-select sync_price(id, 'own') from subaccount
- where plan_version is not null or state in ('closed', 'archived') order by id;
+-- From now on for those that are there: what they paid before is nobody's to say. Set by set, while the triggers' creation keeps
+-- changes of accounts away.
+insert into price_term (account_id, role, master_id, since, source, of_id, n, discount_bp, terms, written_at)
+select s.id, 'own', s.master_id, t.since, w.source, case w.source when 'plan' then s.plan_id end, case w.source when 'plan' then s.plan_version end,
+       0, case w.source when 'plan' then plan_price(s.plan_id, s.plan_version) end, t.since
+  from (select date_trunc('second', pm_now()) as since) t, subaccount s join master m on m.id = s.master_id
+  left join plan_version v on v.plan_id = s.plan_id and v.n = s.plan_version,
+       lateral (select case when s.state in ('closed', 'archived') or s.sandbox or s.id = m.own_subaccount_id then 'none' else 'plan' end as source) w
+ where case w.source when 'none' then s.state in ('closed', 'archived') else v.price_minor is not null end
+ order by s.id;
+select sync_price(id, 'own') from subaccount where next_plan_at is not null order by id;

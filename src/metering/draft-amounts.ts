@@ -24,7 +24,8 @@ export async function priceStatement(
     if (price !== undefined) prices.set(id, price);
   };
   add(masterId, segmentsOf(written.own.get(masterId) ?? [], null), statement);
-  if (written.own.size === 0 && written.defaults.length === 0) return prices;
+  const rows = [...written.own].flatMap(([id, own]) => (id === masterId ? [] : own));
+  if ([...rows, ...written.defaults].every(({ terms }) => terms === null)) return prices;
   const born = await readSold(db, masterId);
   for (const line of lines) {
     const bornAt = born.get(line.subaccountId);

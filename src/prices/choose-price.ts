@@ -25,7 +25,7 @@ import {
 } from "../platform/ids.ts";
 import type { Schema } from "../platform/schema.ts";
 import { inTransaction } from "../platform/transaction.ts";
-import { type RateCard, rateCardOf, selectRateCards } from "./rate-card.ts";
+import { keepRateCard, type RateCard } from "./rate-card.ts";
 
 /** Who pays: a master the operator, or a subaccount its master. */
 export type Payer = Readonly<{ master: MasterId } | { subaccount: SubaccountRef }>;
@@ -72,7 +72,7 @@ export async function choosePrice(
     requireVersion(before, options.version);
     const { rateCardId, discountBp } = wanted;
     const base = wanted.from === "next_period" && before.next !== null ? before.next : before.now;
-    const card = rateCardId == null ? undefined : await findCard(trx, principal, account, rateCardId);
+    const card = rateCardId == null ? undefined : await findCard(trx, account, rateCardId);
     const chosen: Chosen = {
       rateCardId: rateCardId === undefined ? base.rateCardId : rateCardId,
       n: card?.n ?? (rateCardId === undefined ? base.n : null),
@@ -135,12 +135,10 @@ async function lockPayer(trx: Db, principal: Principal, payer: Payer, clock: Clo
   return { id, masterId, subaccountId: id, calendar, billingProfile };
 }
 
-/** Kept as it is until the end of the transaction. @throws Fault invalid at /rate_card_id */
-async function findCard(trx: Db, principal: Principal, account: Account, id: RateCardId): Promise<RateCard> {
-  const owner = account.subaccountId === null ? null : account.masterId;
-  const row = await selectRateCards(trx, principal).where("c.id", "=", id).forShare("c").executeTakeFirst();
-  const card = row === undefined ? undefined : rateCardOf(row);
-  if (card === undefined || card.masterId !== owner) throw invalid("/rate_card_id", "There is no such rate card.");
+/** @throws Fault invalid at /rate_card_id */
+async function findCard(trx: Db, account: Account, id: RateCardId): Promise<RateCard> {
+  const card = await keepRateCard(trx, account.subaccountId === null ? null : account.masterId, id);
+  if (card === undefined) throw invalid("/rate_card_id", "There is no such rate card.");
   if (card.withdrawnAt !== null) throw invalid("/rate_card_id", `The rate card ${card.name} is withdrawn.`);
   const profile = await profileOf(trx, account);
   if (profile !== undefined && profile.currency !== card.terms.currency) {

@@ -37,14 +37,28 @@ type Row = Selectable<Schema["rate_card"]> & Omit<Version, "rate_card_id" | "cre
 export function selectRateCards(db: Db, principal: Principal) {
   const { masterId, subaccountId } = reachOf(principal);
   if (subaccountId !== null) throw notFound("rate card");
-  const query = db
+  const query = selectAll(db);
+  return masterId === null ? query : query.where("c.master_id", "=", masterId);
+}
+
+/** One that can be given to who pays this owner, kept as it is until the end of the transaction. Null: the operator. */
+export async function keepRateCard(trx: Db, owner: MasterId | null, id: RateCardId): Promise<RateCard | undefined> {
+  const row = await selectAll(trx)
+    .where("c.id", "=", id)
+    .where("c.master_id", "is not distinct from", owner)
+    .forShare("c")
+    .executeTakeFirst();
+  return row === undefined ? undefined : rateCardOf(row);
+}
+
+function selectAll(db: Db) {
+  return db
     .selectFrom("rate_card as c")
     .innerJoin("rate_card_version as v", (join) =>
       join.onRef("v.rate_card_id", "=", "c.id").onRef("v.n", "=", "c.current"),
     )
     .selectAll("c")
     .select(["v.n", "v.price_minor", "v.cycle", "v.included_units", "v.overage_per_1000", "v.ceiling_minor"]);
-  return masterId === null ? query : query.where("c.master_id", "=", masterId);
 }
 
 export function rateCardOf(row: Row): RateCard {

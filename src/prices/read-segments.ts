@@ -15,11 +15,10 @@ export async function readTerms(
   until: Date | null,
   accountId?: AccountId,
 ): Promise<WrittenTerms> {
-  let query = db.selectFrom("price_term").selectAll().where("master_id", "=", masterId);
+  let query = db.selectFrom("price_term").selectAll();
+  if (accountId === undefined) query = query.where("master_id", "=", masterId);
+  else query = query.where("account_id", "in", [accountId, masterId]);
   if (until !== null) query = query.where("since", "<", until);
-  if (accountId !== undefined) {
-    query = query.where((eb) => eb.or([eb("account_id", "=", accountId), eb("role", "=", "default")]));
-  }
   const rows = await query.orderBy("seq").execute();
   const own = new Map<AccountId, TermRow[]>();
   const defaults: TermRow[] = [];
