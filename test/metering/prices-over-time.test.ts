@@ -189,9 +189,9 @@ test("what ruled once has ruled, and all periods together cost what the time cos
       const periods = periodsFrom(it, clock.now());
       expect(nonzero(feesOver(segments, periods))).toEqual(nonzero(costOf(segments, periods)));
     }),
-    { seed: 20_261_127, numRuns: 25 },
+    { seed: 20_261_127, numRuns: 16 },
   );
-  expect(changes).toBeGreaterThan(150);
+  expect(changes).toBeGreaterThan(100);
 }, 120_000);
 
 test("a quote at any moment is what the running period moves by, and what is closed says the same", async () => {
@@ -231,7 +231,7 @@ test("a quote at any moment is what the running period moves by, and what is clo
         expect(line.price?.amounts ?? []).toEqual(expected?.amounts ?? []);
       }
     }),
-    { seed: 42, numRuns: 12 },
+    { seed: 42, numRuns: 8 },
   );
   expect((await verifyLedger(db, clock)).differences).toEqual([]);
 }, 120_000);
