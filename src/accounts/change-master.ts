@@ -7,7 +7,7 @@
 import { sql } from "kysely";
 import { record } from "../audit/record.ts";
 import { emit } from "../events/emit.ts";
-import { type Calendar, changeCalendar } from "../metering/period.ts";
+import { type Calendar, changeCalendar, type Period, periodAt } from "../metering/period.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Db } from "../platform/database.ts";
 import { Fault } from "../platform/errors.ts";
@@ -91,10 +91,15 @@ function newCalendar(master: Master, wanted: Wanted, now: Date): Calendar | unde
   const to = { anchorDay: wanted.anchorDay ?? coming.anchorDay, timeZone: wanted.timeZone ?? coming.timeZone };
   if (to.anchorDay === coming.anchorDay && to.timeZone === coming.timeZone) return undefined;
   const changed = changeCalendar(calendar, to, new Date(now.getTime() + NOTICE_MS));
-  if (changed !== undefined) return changed;
+  // Within the notice a short period is still the running one: the new calendar must not have lost its bounds.
+  if (changed !== undefined && isSame(periodAt(changed, now), periodAt(calendar, now))) return changed;
   const detail = "The short period of an earlier change is still running; change it again when that has ended.";
   const pointer = wanted.anchorDay === undefined ? "/time_zone" : "/anchor_day";
   throw new Fault("conflict", detail, [{ pointer, detail }]);
+}
+
+function isSame(a: Period, b: Period): boolean {
+  return a.start.getTime() === b.start.getTime() && a.end.getTime() === b.end.getTime();
 }
 
 function calendarColumns({ anchorDay, timeZone, next }: Calendar) {

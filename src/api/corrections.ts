@@ -9,6 +9,8 @@ import { dateField, idField, instant, line, listOf, pageParams, showId, showInst
 import { pagingOf } from "./paging.ts";
 
 const tag = "Statements";
+/** No message has more recipients. */
+const MOST = 100_000;
 
 const shape = z
   .strictObject({
@@ -44,7 +46,7 @@ function correct({ clock }: Deps): Endpoint {
       body: z
         .strictObject({
           message_id: idField("msg"),
-          units: z.int().optional().openapi({
+          units: z.int().min(-MOST).max(MOST).optional().openapi({
             description:
               "Below 0: taken back; above: charged again. Left out: all that is still charged is taken back.",
           }),

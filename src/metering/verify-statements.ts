@@ -1,12 +1,13 @@
 /**
- * Every statement says what the ledger and the journal of credits say, its lines share its overage as they must, its amounts
- * are what its terms come to, its hashes are those of its figures, and the statements of a master follow one another without a gap, numbered, each chained to the one before.
+ * Every statement says what the ledger and the journal of credits say, its lines share its overage as they must, its amounts are what its
+ * terms come to, its hashes are those of its figures, and the statements of a master follow one another without a gap, numbered, each
+ * chained to the one before; none is left out.
  *
  * What nothing else remembers (names, limits, refusals, billing profiles) is proven by the hash alone.
  */
 import { sql } from "kysely";
 import type { Db } from "../platform/database.ts";
-import { formatId, type SubaccountId } from "../platform/ids.ts";
+import { formatId, type MasterId, type SubaccountId } from "../platform/ids.ts";
 import type { Findings } from "./difference.ts";
 import { EMPTY_SUM, type LedgerSum, sumLedger } from "./ledger.ts";
 import { readClosed } from "./read-statement.ts";
@@ -49,7 +50,23 @@ export async function verifyStatements(db: Db, findings: Findings): Promise<void
       findings.read(1);
       before = statement;
     }
-    if (rows.length < PAGE) return;
+    if (rows.length < PAGE) break;
+  }
+  await verifyNoneLeftOut(db, findings);
+}
+
+/** What was used in a period that no statement is of, though later ones are closed, would never be billed. */
+async function verifyNoneLeftOut(db: Db, findings: Findings): Promise<void> {
+  const { rows } = await sql<{ id: MasterId; start: Date; used: number }>`
+    select u.account_id as id, u.period_start as start, u.used from usage u
+     where u.account_id = u.master_id and u.used > 0
+       and u.period_start < (select max(s.period_end) from statement s where s.master_id = u.master_id)
+       and not exists (select from statement s where s.master_id = u.master_id and s.period_start = u.period_start)`.execute(
+    db,
+  );
+  for (const { id, start, used } of rows) {
+    const detail = `period ${start.toISOString()}: ${used} units were used, and no statement is of it, though later ones are closed`;
+    findings.found({ check: "statements", subject: formatId("mas", id), detail });
   }
 }
 

@@ -32,4 +32,10 @@ export type RateWindowTable = {
   span: 60 | 3600 | 86400;
   newest: number;
   slots: number[];
+  /** Of all slots. */
+  total: Generated<number>;
+  /** Null, without a ramp too: not in force (0048). */
+  most: number | null;
+  ramp: number[] | null;
+  ramp_started_at: Date | null;
 };

@@ -18,6 +18,10 @@ export type UsageTable = {
   version: Generated<number>;
   /** Something else holds its mail back too (0020). */
   guarded: Generated<boolean>;
+  /** Units kept for transactional credentials; its subaccount's (0048). */
+  reserve: Generated<number>;
+  /** It has credits left, or had when this was last looked at (0048). */
+  credited: Generated<boolean>;
   /** Of `used`, paid by credits; part of `cap` (0023). */
   credit_used: Generated<number>;
 };

@@ -139,9 +139,11 @@ function together(reserve: (key: string, charges: readonly Charge[]) => Promise<
 
 /** For reserve.lua: `kept;key,span,most;...`. The keys of the windows, in the slot of their master's counters, are added to `windows`. */
 function guardText(masterId: MasterId, { reserve, transactional, rates }: Guard, windows: string[]): string {
-  const parts = rates.map(
-    ({ id, span, most }) => `${1 + windows.push(`pm:{${masterId}}:w:${id}:${span}`)},${span},${most}`,
-  );
+  const numberOf = (key: string): number => {
+    const at = windows.indexOf(key);
+    return 2 + (at === -1 ? windows.push(key) - 1 : at);
+  };
+  const parts = rates.map(({ id, span, most }) => `${numberOf(`pm:{${masterId}}:w:${id}`)},${span},${most}`);
   return [transactional ? 0 : reserve, ...parts].join(";");
 }
 

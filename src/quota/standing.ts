@@ -9,8 +9,8 @@ import type { Charge, Standing } from "./gate.ts";
 const STANDINGS = {
   name: "standings",
   text: `select account_id, master_id, period_end, used, cap, version, open and coalesce(open_until > pm_now(), true) as open,
-                period_end <= pm_now() as ended, case when guarded then (select reserve from subaccount where id = account_id) end as reserve,
-                case when guarded then credits_left(account_id, pm_now()) end as credits
+                period_end <= pm_now() as ended, case when guarded then reserve end as reserve,
+                case when credited then credits_left(account_id, pm_now()) end as credits
            from usage where account_id = any($1::uuid[]) and period_start = $2::timestamptz`,
 } as const;
 

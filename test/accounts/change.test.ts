@@ -183,6 +183,19 @@ test("a calendar does not change again while the short period of the last change
   expect(changed.calendar).toMatchObject({ anchorDay: 15, next: { anchorDay: 20 } });
 });
 
+test("a change never moves the period that is running, in the last minute of a short one neither", async () => {
+  const { master } = await make.master();
+  const { calendar } = await changeMaster(db, operator, master.id, { anchorDay: 15 }, {}, clock);
+  const short = periodAt(calendar, calendar.next!.changesAt);
+  expect(short.end.getTime() - short.start.getTime()).toBeLessThan(28 * 86_400_000);
+  const late = createClock(short.end.getTime() - 30_000 - Date.now());
+  const again = changeMaster(db, operator, master.id, { anchorDay: 20 }, {}, late);
+  await expect(again).rejects.toMatchObject({ kind: "conflict", details: [{ pointer: "/anchor_day" }] });
+  const ended = createClock(short.end.getTime() - Date.now());
+  const changed = await changeMaster(db, operator, master.id, { anchorDay: 20 }, {}, ended);
+  expect(periodAt(changed.calendar, ended.now()).start).toEqual(short.end);
+});
+
 test("a change in the last minute of a period waits for the end of the next: other processes may not know it yet", async () => {
   const { master } = await make.master();
   const running = periodAt(master.calendar, clock.now());

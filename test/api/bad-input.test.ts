@@ -11,7 +11,13 @@ const world = await createWorld(door);
 const { key } = world.master;
 const ownDomain = await door.call("POST", "/v1/domains", { key, body: { name: "granted.example" } });
 
-type Schema = { type?: string | string[]; properties?: Record<string, Schema>; required?: string[]; $ref?: string };
+type Schema = {
+  type?: string | string[];
+  minimum?: number;
+  properties?: Record<string, Schema>;
+  required?: string[];
+  $ref?: string;
+};
 const document = (await door.call("GET", "/openapi.json")).body;
 
 const taking = door.app.endpoints
@@ -33,7 +39,7 @@ const members = taking.flatMap(([name, endpoint]) =>
 );
 
 /** JSON texts that no member of that type is. */
-function wrongTexts({ type }: Schema, member: string): string[] {
+function wrongTexts({ type, minimum = 0 }: Schema, member: string): string[] {
   const types = [type ?? []].flat();
   const all = [
     "1",
@@ -60,7 +66,7 @@ function wrongTexts({ type }: Schema, member: string): string[] {
   };
   const wrong = all.filter((text) => !types.some((one) => fits[one]?.test(text)));
   if (!types.includes("null")) wrong.push("null");
-  return [...wrong, ...(special[member] ?? [])];
+  return [...wrong, ...(special[member] ?? [])].filter((text) => minimum >= 0 || !/^-\d+$/.test(text));
 }
 
 const long = JSON.stringify("x".repeat(20_000));

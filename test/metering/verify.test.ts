@@ -199,6 +199,16 @@ describe("with two periods, one of them closed", () => {
       "statements",
       /1 units, -2 corrections, 0 credits, 0 refused; its lines/,
     ],
+    [
+      "use in a period between those that are closed",
+      () => [
+        `insert into usage (account_id, period_start, period_end, master_id, used, open, thresholds)
+         select account_id, period_start + interval '1 day', period_end, master_id, 4, true, thresholds from usage
+          where account_id = master_id order by period_start limit 1`,
+      ],
+      "statements",
+      /4 units were used, and no statement is of it/,
+    ],
     ["another chain", () => ["update statement set chain_hash = lines_hash"], "statements", /not chained/],
   ];
 
@@ -253,6 +263,7 @@ describe("with two periods, one of them closed", () => {
           "it is not chained to the statement before it",
           "its number is 3, and would be 2",
           expect.stringMatching(/^it starts at .*, the one before ends at/),
+          expect.stringMatching(/5 units were used, and no statement is of it/),
         ]);
       },
     );
