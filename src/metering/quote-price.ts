@@ -6,6 +6,7 @@
  * On failure: the Fault of the change.
  */
 import { sql } from "kysely";
+import { lockAllowance } from "../accounts/allocation.ts";
 import { findMaster, findSubaccount } from "../accounts/find.ts";
 import type { Principal } from "../accounts/principal.ts";
 import { switchPlan } from "../accounts/switch-plan.ts";
@@ -94,10 +95,7 @@ async function tryChange(
   wanted: QuoteRequest,
   clock: Clock,
 ): Promise<Quote> {
-  const locked =
-    "master" in payer
-      ? await findMaster(trx, principal, payer.master, clock, "change")
-      : await findSubaccount(trx, principal, payer.subaccount, clock, "change");
+  const locked = await lockPayer(trx, principal, payer, wanted, clock);
   const account = payerOf(locked);
   const period = periodAt(locked.calendar, clock.now());
   const before = await readSegments(trx, account, null);
@@ -107,6 +105,14 @@ async function tryChange(
   const units = await readPaidUnits(trx, account, period);
   const at = wanted.from === "now" ? clock.now() : period.end;
   return quoteOf({ before, after, period, units, at });
+}
+
+/** With a plan as its switch locks: the allowance before the account. */
+async function lockPayer(trx: Db, principal: Principal, payer: Payer, { plan }: QuoteRequest, clock: Clock) {
+  if ("master" in payer) return findMaster(trx, principal, payer.master, clock, "change");
+  const { id, masterId } = await findSubaccount(trx, principal, payer.subaccount, clock);
+  if (plan !== undefined && principal.kind !== "subaccount") await lockAllowance(trx, principal, masterId, clock);
+  return findSubaccount(trx, principal, id, clock, "change");
 }
 
 async function apply(trx: Db, principal: Principal, payer: Payer, wanted: QuoteRequest, clock: Clock): Promise<void> {

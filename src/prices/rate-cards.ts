@@ -46,7 +46,9 @@ export async function createRateCard(
   const { name, isDefault = false, masterId: chosen, ...terms } = input;
   return inTransaction(db, async (trx) => {
     const own = principal.kind === "operator" && chosen === undefined;
-    const masterId = own ? null : (await findMaster(trx, principal, chosen, clock, "keep")).id;
+    // The one lock that it needs from the start: who keeps a master waits for others who keep it before he may change it.
+    const purpose = isDefault ? "change" : "keep";
+    const masterId = own ? null : (await findMaster(trx, principal, chosen, clock, purpose)).id;
     const id = newId<RateCardId>(clock);
     const now = clock.now();
     const row = { id, master_id: masterId, name, currency: terms.currency, created_at: now, updated_at: now };

@@ -233,6 +233,19 @@ describe("a quote", () => {
     expect(await rows()).not.toEqual(before);
   });
 
+  test("of a plan is asked by many at once, also where limits are shared out strictly", async () => {
+    const strict = await make.master({ allowance: 100, strictAllocation: true });
+    const price = { amountMinor: 100, currency: "EUR" };
+    const plan = { name: "Strict", monthlyLimit: 5, features: {}, price, cycle: "monthly" } as const;
+    await createPlan(db, strict.principal, plan, clock);
+    const shops = await Promise.all([1, 2, 3, 4].map(() => make.subaccount(strict, { monthlyLimit: 1 })));
+    const wanted = { plan: "Strict", discountBp: 100, from: "now" } as const;
+    const quotes = await Promise.all(
+      shops.map((one) => quotePrice(db, strict.principal, { subaccount: one.subaccount.id }, wanted, clock)),
+    );
+    expect(quotes.map(({ pricePerCycleMinor }) => pricePerCycleMinor)).toEqual([99, 99, 99, 99]);
+  });
+
   test("is refused as the change would be", async () => {
     const payer = { subaccount: subaccount.id };
     const refused = (wanted: QuoteRequest, pointer: string) =>

@@ -8,7 +8,7 @@ import { takeNextPlans } from "../../src/accounts/take-next-plan.ts";
 import { transitionSubaccount } from "../../src/accounts/transition.ts";
 import { periodAt } from "../../src/metering/period.ts";
 import type { RateCardId } from "../../src/platform/ids.ts";
-import { newId } from "../../src/platform/ids.ts";
+import { formatId, newId } from "../../src/platform/ids.ts";
 import { cancelNextPrice, choosePrice, type PriceChange } from "../../src/prices/choose-price.ts";
 import { listRateCards, listRateCardVersions } from "../../src/prices/rate-card.ts";
 import { changeRateCard, createRateCard, type NewRateCard, withdrawRateCard } from "../../src/prices/rate-cards.ts";
@@ -248,6 +248,25 @@ test("what was written stays: neither changed nor removed, by nobody", async () 
   ]) {
     await expect(database.pool.query(statement)).rejects.toThrow("written once");
   }
+});
+
+test("of many that become the default at once one is it in the end", async () => {
+  const world = await testDatabase({ lockTimeoutMs: 20_000 });
+  const master = await tenants(world).master();
+  const { principal } = master;
+  const names = Array.from({ length: 8 }, (_, i) => `Default ${i}`);
+  const made = await Promise.all(
+    names.map((name) => createRateCard(world.db, principal, { name, ...terms, isDefault: true }, world.clock)),
+  );
+  await Promise.all(
+    made.map(({ id }) => changeRateCard(world.db, principal, id, { isDefault: true }, {}, world.clock)),
+  );
+  const cards = await listRateCards(world.db, principal, { limit: 100 });
+  expect(cards).toHaveLength(8);
+  const defaults = cards.filter(({ defaultN }) => defaultN !== null);
+  expect(defaults).toHaveLength(1);
+  const { defaults: written } = await readTerms(world.db, master.master.id, null);
+  expect(inForce(written).at(-1)).toMatchObject({ of: formatId("rat", defaults[0]!.id), until: null });
 });
 
 async function race(world: typeof database) {
