@@ -5,6 +5,7 @@
  *   correction entries         = what the API shows as corrections = the statement's corrections; they move no counter
  *   accept entries             = messages that were stored, one each, a unit per recipient (while messages are kept)
  *   credits that were spent    = their journal, by lot and by usage row
+ *   what was chosen            = what rules, for each account; a statement's amounts = what the terms come to that ruled
  *   entries of a day gone by   = the sums that are kept of it; counters and statements are held against the entries themselves
  *
  * Invariant: reads only; page by page, without a long transaction, also while mail is accepted: a difference is reported
@@ -18,6 +19,7 @@ import { verifyCredits } from "./verify-credits.ts";
 import { verifyDays } from "./verify-days.ts";
 import { verifyEntries } from "./verify-entries.ts";
 import { verifyMessages } from "./verify-messages.ts";
+import { verifyPrices } from "./verify-prices.ts";
 import { verifyStatements } from "./verify-statements.ts";
 
 export type LedgerReport = Readonly<{
@@ -37,7 +39,15 @@ export async function verifyLedger(
   clock: Clock,
   onProgress: (progress: Progress) => void = () => {},
 ): Promise<LedgerReport> {
-  const read: Record<Check, number> = { counters: 0, entries: 0, messages: 0, statements: 0, days: 0, credits: 0 };
+  const read: Record<Check, number> = {
+    counters: 0,
+    entries: 0,
+    messages: 0,
+    statements: 0,
+    days: 0,
+    credits: 0,
+    prices: 0,
+  };
   const differences: Difference[] = [];
   let found = 0;
   const findingsOf = (check: Check): Findings => ({
@@ -56,5 +66,6 @@ export async function verifyLedger(
   await verifyStatements(db, findingsOf("statements"));
   await verifyDays(db, findingsOf("days"));
   await verifyCredits(db, findingsOf("credits"));
+  await verifyPrices(db, findingsOf("prices"));
   return { ok: found === 0, read, differences, found };
 }

@@ -162,3 +162,33 @@ test("a price that is written while the period ends is seen by who closes it, or
   const statement = await readStatement(afterwards.db, master.principal, date, afterwards.clock);
   expect(statement.price?.segments).toMatchObject([{ terms: { priceMinor: 77 } }]);
 });
+
+/** Behind the triggers' back, and taken back. */
+async function behind(table: string, trigger: string, change: string, back: string, look: () => Promise<void>) {
+  await database.pool.query(`alter table ${table} disable trigger ${trigger}`);
+  try {
+    await database.pool.query(change);
+    await look();
+  } finally {
+    await database.pool.query(back);
+    await database.pool.query(`alter table ${table} enable trigger ${trigger}`);
+  }
+}
+
+test("a price that does not follow from what was chosen is found, and terms that are not those of their version", async () => {
+  const differences = async () => (await verifyLedger(afterwards.db, afterwards.clock)).differences;
+  expect(await differences()).toEqual([]);
+  const prices = expect.objectContaining({ check: "prices" });
+  const choice = "update price_choice set discount_bp = discount_bp";
+  await behind("price_choice", "choice_syncs_price", `${choice} + 1`, `${choice} - 1`, async () => {
+    expect((await differences()).filter(({ check }) => check === "prices").length).toBeGreaterThan(1);
+  });
+  const term = (from: number, to: number) =>
+    `update price_term set terms = jsonb_set(terms, '{price_minor}', '${to}') where terms ->> 'price_minor' = '${from}'`;
+  await behind("price_term", "price_term_stays", term(9000, 9001), term(9001, 9000), async () => {
+    const found = await differences();
+    expect(found).toContainEqual(prices);
+    expect(found.map(({ detail }) => detail)).toContainEqual(expect.stringContaining("are not those that ruled"));
+  });
+  expect(await differences()).toEqual([]);
+});
