@@ -1,8 +1,8 @@
 /** What a master owes: closed statements as they were closed, and the running period as a preview. JSON or CSV. */
 import { z } from "@hono/zod-openapi";
 import { findMaster } from "../accounts/find.ts";
-import { listStatements, readStatement } from "../metering/read-statement.ts";
-import { shownLinePrice, shownPrice, shownSums } from "../metering/shown-amounts.ts";
+import { type ListedStatement, listStatements, readStatement } from "../metering/read-statement.ts";
+import { shownLinePrice, shownMoney, shownPrice, shownSums } from "../metering/shown-amounts.ts";
 import {
   billedUnits,
   type Statement,
@@ -93,7 +93,12 @@ const groupShape = z
   })
   .openapi("StatementGroup", { description: "Lines sum to their group, groups to the statement." });
 
-const summaryShape = z.strictObject(summaryMembers).openapi("StatementSummary");
+const listedShape = z
+  .strictObject({
+    ...summaryMembers,
+    totals: z.array(money).openapi({ description: "What the operator asks of the master; empty: it had no price." }),
+  })
+  .openapi("StatementSummary");
 const statementShape = z
   .strictObject({
     ...summaryMembers,
@@ -121,13 +126,13 @@ function list(deps: Deps): Endpoint {
       access,
       query: z.strictObject(pageParams),
       status: 200,
-      answer: listOf(summaryShape),
+      answer: listOf(listedShape),
     },
     async (call) => {
       const { limit, after, page } = pagingOf(deps, call);
       const before = after === undefined ? undefined : new Date(String(after[0]));
       const rows = await listStatements(call.db, call.principal, { before, limit }, deps.clock);
-      return { body: page(rows, showSummary, ({ period }) => [period.start.toISOString()]) };
+      return { body: page(rows, showListed, ({ period }) => [period.start.toISOString()]) };
     },
   );
 }
@@ -175,7 +180,11 @@ function showFigures(figures: StatementFigures) {
   return { messages, units, corrections, billed, credits, overage_units: overageUnits, refused };
 }
 
-function showSummary(statement: StatementSummary): z.output<typeof summaryShape> {
+function showListed({ totals, ...statement }: ListedStatement): z.output<typeof listedShape> {
+  return { ...showSummary(statement), totals: totals.map(shownMoney) };
+}
+
+function showSummary(statement: StatementSummary) {
   const { number, format, allowance, cap, overage } = statement;
   return {
     id: showId("stm", statement.id),

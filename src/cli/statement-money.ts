@@ -29,6 +29,6 @@ function cellsOf(price: AccountPrice | null) {
   return [price?.unitsAbove, of("feeMinor"), of("overageMinor"), of("discountMinor"), of("totalMinor")];
 }
 
-function listed(all: readonly Money[]): string {
+export function listed(all: readonly Money[]): string {
   return all.map(({ currency, minor }) => showMoney(minor, currency)).join(", ");
 }

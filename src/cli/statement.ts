@@ -2,8 +2,8 @@
 import { type Command, Option } from "commander";
 import { findMaster } from "../accounts/find.ts";
 import { closeDue, closeMaster } from "../metering/close.ts";
-import { listStatements, readStatement } from "../metering/read-statement.ts";
-import { shownPrice, shownSums } from "../metering/shown-amounts.ts";
+import { type ListedStatement, listStatements, readStatement } from "../metering/read-statement.ts";
+import { shownMoney, shownPrice, shownSums } from "../metering/shown-amounts.ts";
 import { billedUnits, type Statement, type StatementFigures, type StatementSummary } from "../metering/statement.ts";
 import { statementCsv } from "../metering/statement-csv.ts";
 import { groupLines, onlyProfile } from "../metering/statement-groups.ts";
@@ -12,7 +12,7 @@ import * as input from "./input.ts";
 import { facts, instant, table } from "./layout.ts";
 import { operator } from "./session.ts";
 import { page, shape } from "./shape.ts";
-import { lineShape, moneyTables } from "./statement-money.ts";
+import { lineShape, listed, moneyTables } from "./statement-money.ts";
 import { type Cli, group, type Options, runWith, type Shown, verb } from "./verb.ts";
 
 const aMaster = "mas_01kb2m5xj7e1fr0x4m4f6a0z3q";
@@ -36,10 +36,11 @@ function addList(statement: Command, cli: Cli): void {
           formatId("stm", one.id as NonNullable<typeof one.id>),
           one.period.start,
           ...cellsOf(one),
+          listed(one.totals),
         ]);
-        const header = ["number", "id", "from", ...figureNames];
+        const header = ["number", "id", "from", ...figureNames, "total"];
         const text = table(header, rows, "No period has been closed yet.");
-        return { json: { data: items.map(summaryShape), has_more: more }, text };
+        return { json: { data: items.map(listedShape), has_more: more }, text };
       }),
     );
 }
@@ -101,6 +102,10 @@ function addClose(statement: Command, cli: Cli): void {
         return { json: { data }, text: table(["id", "from", "to", "units"], rows, "No period was due.") };
       });
     });
+}
+
+function listedShape({ totals, ...statement }: ListedStatement): Record<string, unknown> {
+  return { ...summaryShape(statement), totals: totals.map(shownMoney) };
 }
 
 function summaryShape(statement: StatementSummary): Record<string, unknown> {

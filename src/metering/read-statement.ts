@@ -18,8 +18,8 @@ import {
   type StatementSummary,
   shareOverage,
 } from "./statement.ts";
-import { type LinePrice, withPrices } from "./statement-amounts.ts";
-import { readAmounts } from "./stored-amounts.ts";
+import { type LinePrice, type Money, withPrices } from "./statement-amounts.ts";
+import { readAmounts, readTotals } from "./stored-amounts.ts";
 
 export type StatementFilter = Readonly<{
   masterId?: MasterId | undefined; // the operator's choice
@@ -27,13 +27,19 @@ export type StatementFilter = Readonly<{
   limit: number;
 }>;
 
+export type ListedStatement = StatementSummary &
+  Readonly<{
+    /** What the operator asks of the master, in each currency. */
+    totals: readonly Money[];
+  }>;
+
 /** Closed ones, newest first; `limit + 1` rows: the last tells that there is more. @throws Fault not-found */
 export async function listStatements(
   db: Db,
   principal: Principal,
   filter: StatementFilter,
   clock: Clock,
-): Promise<StatementSummary[]> {
+): Promise<ListedStatement[]> {
   const { id } = await findMaster(db, principal, filter.masterId, clock);
   let query = db
     .selectFrom("statement")
@@ -42,7 +48,12 @@ export async function listStatements(
     .orderBy("period_start", "desc")
     .limit(filter.limit + 1);
   if (filter.before !== undefined) query = query.where("period_start", "<", filter.before);
-  return (await query.execute()).map(summaryOf);
+  const rows = await query.execute();
+  const totals = await readTotals(
+    db,
+    rows.map((row) => row.id),
+  );
+  return rows.map((row) => ({ ...summaryOf(row), totals: totals.get(row.id) ?? [] }));
 }
 
 /**

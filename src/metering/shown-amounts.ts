@@ -53,6 +53,6 @@ export function shownSums(lines: Statement["lines"]) {
   };
 }
 
-function shownMoney({ currency, minor }: Money): ShownMoney {
+export function shownMoney({ currency, minor }: Money): ShownMoney {
   return { currency, amount_minor: minor };
 }

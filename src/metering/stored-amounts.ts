@@ -9,7 +9,7 @@ import type { Segment } from "../prices/fees.ts";
 import { termsOfColumn } from "../prices/segments.ts";
 import type { Draft } from "./draft.ts";
 import type { Period } from "./period.ts";
-import { type AccountPrice, paidUnits } from "./statement-amounts.ts";
+import { type AccountPrice, type Money, paidUnits } from "./statement-amounts.ts";
 
 export async function storeAmounts(trx: Db, id: StatementId, { price, lines }: Draft): Promise<void> {
   const payers = [{ subaccountId: null, price }, ...lines];
@@ -51,6 +51,20 @@ export async function readAmounts(
     return [payer, priceOfRows(own, statement.period, paid.get(payer) ?? nothing)] as const;
   });
   return new Map(priced);
+}
+
+/** What each of these asks of the master. */
+export async function readTotals(db: Db, ids: readonly StatementId[]): Promise<ReadonlyMap<StatementId, Money[]>> {
+  if (ids.length === 0) return new Map();
+  const rows = await db
+    .selectFrom("statement_amount")
+    .select(["statement_id", "currency", "total_minor as minor"])
+    .where("statement_id", "in", ids)
+    .where("subaccount_id", "is", null)
+    .orderBy("currency")
+    .execute();
+  const of = Map.groupBy(rows, (row) => row.statement_id);
+  return new Map([...of].map(([id, own]) => [id, own.map(({ currency, minor }) => ({ currency, minor }))]));
 }
 
 type BilledLine = Paid & Readonly<{ statementId: StatementId; subaccountId: SubaccountId; start: Date; end: Date }>;

@@ -2,10 +2,11 @@
 import { expect, test } from "vitest";
 import { closeMaster } from "../../src/metering/close.ts";
 import { periodAt } from "../../src/metering/period.ts";
-import { readStatement } from "../../src/metering/read-statement.ts";
+import { listStatements, readStatement } from "../../src/metering/read-statement.ts";
 import type { Statement } from "../../src/metering/statement.ts";
 import { statementCsv } from "../../src/metering/statement-csv.ts";
 import { verifyLedger } from "../../src/metering/verify.ts";
+import type { Amount } from "../../src/prices/amounts.ts";
 import { choosePrice } from "../../src/prices/choose-price.ts";
 import { createRateCard, type NewRateCard } from "../../src/prices/rate-cards.ts";
 import { testDatabase } from "../support/database.ts";
@@ -97,6 +98,9 @@ test("a closed statement keeps what the preview showed, whatever rules later, an
     before.lines.map(({ price, costs, margin }) => ({ price, costs, margin })),
   );
   expect((await verifyLedger(afterwards.db, afterwards.clock)).differences).toEqual([]);
+  const [listed] = await listStatements(afterwards.db, acme.principal, { limit: 1 }, afterwards.clock);
+  const [{ currency, totalMinor }] = after.price!.amounts as [Amount];
+  expect(listed!.totals).toEqual([{ currency, minor: totalMinor }]);
   const [head = "", first = ""] = statementCsv(after).split("\r\n");
   expect(head.split(",").slice(-8)).toEqual([
     "price_currency",
