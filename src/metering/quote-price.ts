@@ -19,6 +19,7 @@ import { choosePrice, type Payer, type PriceChange } from "../prices/choose-pric
 import { type Fee, type Segment, secondsBetween, yearsAfter } from "../prices/fees.ts";
 import { asNumber, roundHalfUp } from "../prices/money.ts";
 import { type PayerFound, payerOf, readSegments } from "../prices/read-price.ts";
+import { wholeSecond } from "../prices/segments.ts";
 import { readCounters, readMasterCounters } from "./counters.ts";
 import { type Period, periodAt } from "./period.ts";
 
@@ -147,7 +148,8 @@ type Facts = Readonly<{
 
 /** Pure. */
 export function quoteOf({ before, after, period, units, at }: Facts): Quote {
-  const ruling = after.find((one) => one.from <= at && (one.until === null || one.until > at));
+  const change = changeAt(before, after, at);
+  const { ruling } = change;
   const [was, is] = [priceOf(before, period, units), priceOf(after, period, units)];
   const due = dueOf(was, is);
   const currency = ruling?.terms.currency ?? null;
@@ -157,7 +159,7 @@ export function quoteOf({ before, after, period, units, at }: Facts): Quote {
   return {
     currency,
     ...perCycle(ruling),
-    proration: prorationOf(was.fees, is.fees, ruling, period),
+    proration: prorationOf(was.fees, is.fees, change, period),
     overageChangeMinor: moved("overageMinor"),
     discountChangeMinor: moved("discountMinor"),
     dueNowMinor: moved("totalMinor"),
@@ -188,41 +190,52 @@ function dueOf(was: Priced, is: Priced): Quote["due"] {
 }
 
 /** Fees that stand on one side alone: those of the new terms, and of the old ones in what they lose. */
-function prorationOf(
-  was: readonly Fee[],
-  is: readonly Fee[],
-  ruling: Segment | undefined,
-  period: Period,
-): Proration | null {
-  const begun = ruling !== undefined && !was.some((fee) => isSame(fee.segment, ruling)) ? ruling : undefined;
-  const mine = is.filter((fee) => begun !== undefined && fee.segment === begun && fee.kind !== "refund");
+function prorationOf(was: readonly Fee[], is: readonly Fee[], change: Change, period: Period): Proration | null {
+  const { ruling, ruled } = change;
+  const mine = is.filter(({ segment, kind }) => segment === ruling && segment !== ruled && kind !== "refund");
   const rest = is.filter((fee) => !mine.includes(fee));
   const sum = (fees: readonly Fee[]) => fees.reduce((total, { amount }) => total + amount, 0n);
   const credited = sum(was) - sum(rest);
-  const [first] = mine;
-  if (first === undefined && credited === 0n) return null;
-  const cut = is.findLast((fee) => fee.segment.until !== null && fee.segment.until < period.end);
-  const { from, until } = first ?? { from: cut?.segment.until ?? period.start, until: period.end };
-  const year = begun?.terms.cycle === "year";
+  const begun = mine[0];
+  const given = rest.findLast(({ kind, segment }) => kind === "refund" && segment.until?.getTime() === change.from);
+  if (begun === undefined && credited === 0n) return null;
+  const { from, until } = begun ?? given ?? { from: new Date(change.from), until: period.end };
+  const yearly = (begun ?? given)?.segment.terms.cycle === "year" ? (begun ?? given)?.segment : undefined;
+  const cycle = yearly === undefined ? period : yearOf(yearly, from);
   return {
     from,
     until,
     seconds: asNumber(secondsBetween(from, until)),
-    ofSeconds: asNumber(year ? secondsBetween(from, until) : secondsBetween(period.start, period.end)),
+    ofSeconds: asNumber(secondsBetween(cycle.start, cycle.end)),
     amountMinor: asNumber(sum(mine)),
     creditedMinor: asNumber(credited),
-    creditedCurrency: was.at(-1)?.segment.terms.currency ?? null,
+    creditedCurrency: credited === 0n ? null : (ruled?.terms.currency ?? null),
   };
+}
+
+/** `ruled`: what was in force; the same where it goes on. `from`: in milliseconds, a whole second. */
+type Change = Readonly<{ ruling: Segment | undefined; ruled: Segment | undefined; from: number }>;
+
+function changeAt(before: readonly Segment[], after: readonly Segment[], at: Date): Change {
+  const inForce = (all: readonly Segment[]) =>
+    all.find((one) => one.from <= at && (one.until === null || one.until > at));
+  const [was, ruling] = [inForce(before), inForce(after)];
+  const goesOn = was !== undefined && ruling !== undefined && isSame(was, ruling);
+  return { ruling, ruled: goesOn ? ruling : was, from: wholeSecond(at).getTime() };
 }
 
 function isSame(one: Segment, other: Segment): boolean {
   return one.from.getTime() === other.from.getTime() && one.of === other.of && one.n === other.n;
 }
 
-function nextCycle({ from, terms }: Segment, period: Period, at: Date): Date {
+function nextCycle(ruling: Segment, period: Period, at: Date): Date {
   if (at >= period.end) return at;
-  if (terms.cycle === "month") return period.end;
-  let years = Math.max(0, at.getUTCFullYear() - from.getUTCFullYear() - 1);
-  while (yearsAfter(from, years) <= at) years += 1;
-  return yearsAfter(from, years);
+  return ruling.terms.cycle === "month" ? period.end : yearOf(ruling, at).end;
+}
+
+/** Of a yearly price, the year that holds that instant. */
+function yearOf({ from }: Segment, at: Date): Period {
+  let n = Math.max(0, at.getUTCFullYear() - from.getUTCFullYear() - 1);
+  while (yearsAfter(from, n + 1) <= at) n += 1;
+  return { start: yearsAfter(from, n), end: yearsAfter(from, n + 1) };
 }

@@ -157,9 +157,36 @@ test("from a yearly plan to another: a year is asked, the rest of the old one gi
   await world.set("2027-01-09T00:00:00Z"); // 60 days of 365
   const quote = await quoteThenChange(payer, { plan: "Large year", monthlyLimit: 7, from: "now" });
   expect(quote).toMatchObject({
-    proration: { seconds: 365 * 86_400, ofSeconds: 365 * 86_400, amountMinor: 73_000, creditedMinor: 30_500 },
+    proration: {
+      seconds: 365 * 86_400,
+      ofSeconds: 365 * 86_400,
+      amountMinor: 73_000,
+      creditedMinor: 30_500,
+      creditedCurrency: "EUR",
+    },
     dueNowMinor: 42_500,
     nextCycleAt: new Date("2028-01-09T00:00:00Z"),
+  });
+  await createPlan(
+    db,
+    principal,
+    { name: "Free", monthlyLimit: 1, features: {}, price: null, cycle: "monthly" },
+    clock,
+  );
+  await world.set("2027-06-08T00:00:00Z"); // 150 days of 365
+  expect(await quoteThenChange(payer, { plan: "Free", from: "now" })).toMatchObject({
+    currency: null,
+    proration: {
+      from: new Date("2027-06-08T00:00:00Z"),
+      until: new Date("2028-01-09T00:00:00Z"),
+      seconds: 215 * 86_400,
+      ofSeconds: 365 * 86_400,
+      amountMinor: 0,
+      creditedMinor: 43_000,
+      creditedCurrency: "EUR",
+    },
+    dueNowMinor: -43_000,
+    nextCycleAt: null,
   });
 });
 
