@@ -87,7 +87,8 @@ update usage u set reserve = coalesce(s.reserve, 0), credited = credits_left(s.i
 
 drop function lock_windows(uuid[], uuid[]);
 
--- The moment of acceptance (0006, 0023), which reads them there, and looks for credits only where there are any. Its parameters and its
+-- The moment of acceptance (0006, 0023), which reads them there, and looks for credits only where there are any: of those no message costs
+-- more than it has units. Its parameters and its
 -- answer are the same, so that the version before it goes on calling it.
 --
 -- k_*: the distinct usage rows of the batch, sorted by (account, period). m_si, m_mi: index of a message's subaccount
@@ -164,7 +165,8 @@ begin
   for i in 1..n loop
     s := m_si[i]; m := m_mi[i]; u := m_units[i]; short := 0;
     if c_credit[s] > 0 then
-      short := greatest(cur[s] + u + case when m_credential[i] = any(first) then 0 else c_reserve[s] end - k_cap[s], cur[m] + u - k_cap[m], 0);
+      -- never more than the message has, also where a limit was lowered below what is used, or a reserve reaches into it
+      short := least(u, greatest(cur[s] + u + case when m_credential[i] = any(first) then 0 else c_reserve[s] end - k_cap[s], cur[m] + u - k_cap[m], 0));
       if short > c_credit[s] then short := 0; end if;
     end if;
     if not (c_open[s] and c_open[m]) or t >= c_until[s] or t >= c_until[m] then verdict[i] := 3;

@@ -15,7 +15,7 @@ import { forgetLetters, settleLetters } from "./letters/outcomes.ts";
 import { eraseJob, reviveErasures } from "./lifecycle/erase.ts";
 import { tellExpiring } from "./lifecycle/expiring.ts";
 import { tellExpiringMasters } from "./lifecycle/masters-expiring.ts";
-import { closeDue } from "./metering/close.ts";
+import { closeDue } from "./metering/close-due.ts";
 import { forgetRefusals } from "./metering/forget-refusals.ts";
 import { sumDays } from "./metering/sum-days.ts";
 import { forgetLinks } from "./people/links.ts";
@@ -33,7 +33,7 @@ import { expireHeld, purge } from "./spool/purge.ts";
 /** minute hour day month weekday, UTC. A run that is late or repeated is harmless. */
 const crontab = `
 * * * * * reconcile ?max=1
-* * * * * statements ?max=1
+* * * * * statements ?max=1&queue=statements
 * * * * * next_plans ?max=1
 */15 * * * * expiring ?max=1
 */10 * * * * purge ?max=1&queue=purge
@@ -65,7 +65,11 @@ export function startHousekeeping(house: House, publicUrl: string): Promise<Asyn
     },
     sync_usage: (payload) => syncUsage(db, payload),
     reconcile: async () => void (await reconcile({ database, gate, metrics, log })),
-    statements: async () => void (await closeDue(db, { clock, log, graceMs: config.statementGraceMs })),
+    async statements(_, signal) {
+      const pace = { rest: 4, budgetMs: 50_000, signal };
+      const closed = await closeDue(db, { clock, log, graceMs: config.statementGraceMs, ...pace });
+      if (closed > 0) log.info({ event: "statements.closed", closed });
+    },
     expiring: () => each([() => tellExpiring(db, letters), () => tellExpiringMasters(db, letters)]),
     next_plans: async () => void (await takeNextPlans(db, clock)),
     partitions: async () => void (await ensurePartitions(db)),

@@ -41,6 +41,7 @@ import { templateEndpoints } from "./templates.ts";
 import { transferEndpoints } from "./transfers.ts";
 import { transitionEndpoints } from "./transitions.ts";
 import { usageEndpoints } from "./usage.ts";
+import { usageDailyEndpoints } from "./usage-daily.ts";
 import { usageExportEndpoints } from "./usage-export.ts";
 import { viewEndpoints } from "./views.ts";
 
@@ -72,6 +73,7 @@ const rooms = [
   meEndpoints,
   ownerEndpoints,
   usageEndpoints,
+  usageDailyEndpoints,
   usageExportEndpoints,
   forecastEndpoints,
   alertEndpoints,

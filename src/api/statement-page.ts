@@ -21,7 +21,7 @@ import { showId } from "./fields.ts";
 import { moneyOf } from "./statement-money.ts";
 
 const style = `
-body { font: 10pt/1.4 system-ui, sans-serif; color: #111; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
+body { font: 10pt/1.4 system-ui, sans-serif; color: #111; max-width: 78rem; margin: 2rem auto; padding: 0 1rem; }
 header { color: ${COLOUR}; font-weight: 600; }
 h1 { font-size: 1.6rem; margin: .5rem 0 1rem; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .15rem 1.5rem; }

@@ -12,7 +12,7 @@ import {
 } from "../metering/statement.ts";
 import { statementCsv } from "../metering/statement-csv.ts";
 import { groupLines, onlyProfile, type StatementGroup } from "../metering/statement-groups.ts";
-import { accountPrice, money } from "./amount-shape.ts";
+import { accountPrice, exampleLineMoney, exampleSums, money } from "./amount-shape.ts";
 import type { Deps } from "./deps.ts";
 import { type Endpoint, endpoint } from "./endpoint.ts";
 import { instant, listOf, pageParams, showId, showInstant, shownId } from "./fields.ts";
@@ -36,6 +36,11 @@ const figureMembers = {
       "What of `billed` lies above the allowance and was not paid by credits; lines share it by what they have to pay for.",
   }),
   refused: z.int().openapi({ description: "Messages that were refused, for whatever reason: no part of the bill." }),
+};
+
+const exampleFigures = {
+  ...{ messages: 41_200, units: 48_230, corrections: -3, billed: 48_227 },
+  ...{ credits: 500, overage_units: 1_204, refused: 12 },
 };
 
 const summaryMembers = {
@@ -79,7 +84,13 @@ const lineShape = z
       .nullable()
       .openapi({ description: "Price less cost; null where they are not both in one currency, the same." }),
   })
-  .openapi("StatementLine");
+  .openapi("StatementLine", {
+    example: {
+      ...{ subaccount_id: "sub_01kb2m5xj7e1fr0x4m4f6a0z3q", name: "Corner Shop", external_id: "c-17" },
+      ...{ monthly_limit: 50_000, top_up: 0, ...exampleFigures, billing_profile: "Berlin" },
+      ...exampleLineMoney,
+    },
+  });
 
 const groupShape = z
   .strictObject({
@@ -91,7 +102,13 @@ const groupShape = z
     ...figureMembers,
     ...sumMembers,
   })
-  .openapi("StatementGroup", { description: "Lines sum to their group, groups to the statement." });
+  .openapi("StatementGroup", {
+    description: "Lines sum to their group, groups to the statement.",
+    example: {
+      ...{ billing_profile: "Berlin", currency: "EUR", cost_centre: "4711", address: "Quay 1\n10115 Berlin" },
+      ...{ subaccounts: 1, ...exampleFigures, ...exampleSums },
+    },
+  });
 
 const listedShape = z
   .strictObject({

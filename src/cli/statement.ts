@@ -1,7 +1,8 @@
 /** `postmeter statement`: what a master owes, period by period. */
 import { type Command, Option } from "commander";
 import { findMaster } from "../accounts/find.ts";
-import { closeDue, closeMaster } from "../metering/close.ts";
+import { closeMaster } from "../metering/close.ts";
+import { closeDue } from "../metering/close-due.ts";
 import { type ListedStatement, listStatements, readStatement } from "../metering/read-statement.ts";
 import { shownMoney, shownPrice, shownSums } from "../metering/shown-amounts.ts";
 import { billedUnits, type Statement, type StatementFigures, type StatementSummary } from "../metering/statement.ts";

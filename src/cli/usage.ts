@@ -1,6 +1,7 @@
 /** `postmeter usage`: what was used, of what. */
 import type { Command } from "commander";
 import { readDailyUsage } from "../metering/daily.ts";
+import { listDateUsage } from "../metering/dates-usage.ts";
 import { listSubaccountUsage, readMasterUsage, readUsage } from "../metering/usage.ts";
 import type { MasterId } from "../platform/ids.ts";
 import { formatId, type SubaccountId } from "../platform/ids.ts";
@@ -20,15 +21,18 @@ export function addUsageCommand(program: Command, cli: Cli): void {
     "usage sub_01kb2m5xj7e1fr0x4m4f6a0z3q --daily --period 2026-11-01",
     "usage sub_01kb2m5xj7e1fr0x4m4f6a0z3q --forecast",
     "usage mas_01kb2m5xj7e1fr0x4m4f6a0z3q --subaccounts --json",
+    "usage mas_01kb2m5xj7e1fr0x4m4f6a0z3q --daily --limit 1000",
   ])
     .argument("<account>", "sub_... or mas_...", input.account)
     .option("--period <date>", "its first day in the master's time zone; the running one by default")
-    .option("--daily", "day by day, of a subaccount")
+    .option("--daily", "day by day; of a master each subaccount that used something")
     .option("--forecast", "when the limit or allowance will be used up")
     .option("--subaccounts", "of each subaccount of a master")
-    .option("--limit <n>", "how many subaccounts at most", input.rows, 100)
+    .option("--limit <n>", "how many rows at most, of a master", input.rows, 100)
     .action((ref: input.AccountRef, options: UsageOptions, command: Command) => {
-      if (options.daily && ref.kind === "master") command.error("error: --daily is for a subaccount", { exitCode: 2 });
+      if (options.daily && options.subaccounts) {
+        command.error("error: --daily has each subaccount already; leave --subaccounts out", { exitCode: 2 });
+      }
       if (options.subaccounts && ref.kind === "subaccount") {
         command.error("error: --subaccounts is for a master", { exitCode: 2 });
       }
@@ -39,6 +43,7 @@ export function addUsageCommand(program: Command, cli: Cli): void {
         if (options.forecast) return shownForecast(session, ref);
         if (ref.kind === "subaccount")
           return options.daily ? daily(session, ref.id, options) : one(session, ref.id, options);
+        if (options.daily) return eachDay(session, ref.id, options);
         return options.subaccounts ? each(session, ref.id, options) : ofMaster(session, ref.id, options);
       });
     });
@@ -59,6 +64,20 @@ async function daily({ db, clock }: Session, id: SubaccountId, { period }: Usage
     refused,
   ]);
   return { json: shape(usage), text: table(["day", "units", "messages", "corrections", "refused"], rows) };
+}
+
+async function eachDay({ db, clock }: Session, id: MasterId, { period, limit }: UsageOptions): Promise<Shown> {
+  const { items, more } = page(await listDateUsage(db, operator, { masterId: id, period, limit }, clock), limit);
+  const rows = items.map(({ date, subaccountId, name, units, messages, corrections }) => [
+    date,
+    formatId("sub", subaccountId),
+    name,
+    units,
+    messages,
+    corrections,
+  ]);
+  const header = ["day", "subaccount", "name", "units", "messages", "corrections"];
+  return { json: { data: items.map((item) => shape(item)), has_more: more }, text: table(header, rows) };
 }
 
 async function ofMaster({ db, clock }: Session, id: MasterId, { period }: UsageOptions): Promise<Shown> {

@@ -12,8 +12,7 @@ import { sql } from "kysely";
 import { emit } from "../events/emit.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Db } from "../platform/database.ts";
-import { BEFORE_ALL, formatId, type MasterId, newId, type StatementId } from "../platform/ids.ts";
-import type { Log } from "../platform/log.ts";
+import { formatId, type MasterId, newId, type StatementId } from "../platform/ids.ts";
 import { lockCorrections } from "./correction.ts";
 import { type Draft, draftStatement } from "./draft.ts";
 import { firstOpen } from "./open-period.ts";
@@ -45,46 +44,6 @@ export async function closeMaster(db: Db, masterId: MasterId, options: CloseOpti
     if (id !== undefined) closed.push({ id, masterId, period, units: draft.units });
   }
 }
-
-const PAGE = 500;
-
-/**
- * The job: what is due of every master; one statement where nothing is, however many there are.
- * @throws AggregateError when masters failed, after all others were closed
- */
-export async function closeDue(db: Db, options: Required<CloseOptions> & Readonly<{ log?: Log }>): Promise<number> {
-  const { graceMs } = options;
-  const failures: unknown[] = [];
-  let closed = 0;
-  for (let after: MasterId = BEFORE_ALL; ; ) {
-    const { rows } = await selectDue(after, graceMs).execute(db);
-    for (const { id } of rows) {
-      try {
-        closed += (await closeMaster(db, id, options)).length;
-      } catch (error) {
-        failures.push(error);
-        options.log?.error({ event: "statements.failed", master_id: formatId("mas", id), err: error });
-      }
-    }
-    const last = rows.at(-1);
-    if (rows.length === PAGE && last !== undefined) after = last.id;
-    else if (failures.length === 0) return closed;
-    else throw new AggregateError(failures, `the statements of ${failures.length} masters could not be closed`);
-  }
-}
-
-/**
- * A page of masters that have something to close, or whose next statement nobody has reckoned yet. A change of calendar
- * begins with a period's end, so it moves none that is reckoned. A closed master gets statements up to its last use.
- */
-const selectDue = (after: MasterId, graceMs: number) => sql<{ id: MasterId }>`
-  select m.id from master m left join statement_due d on d.master_id = m.id,
-         lateral (select pm_now() - make_interval(secs => ${graceMs / 1000}::float8) as at) t
-   where m.id > ${after}
-     and case when m.state <> 'closed' then d.due_at is null or d.due_at <= t.at
-              else exists (select from usage u where u.account_id = m.id and u.period_end <= t.at
-                             and u.period_start >= coalesce((select max(period_end) from statement where master_id = m.id), '-infinity')) end
-   order by m.id limit ${PAGE}`;
 
 async function remember(db: Db, masterId: MasterId, dueAt: Date): Promise<void> {
   await sql`

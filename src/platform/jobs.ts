@@ -10,8 +10,8 @@ import type { Database, Db } from "./database.ts";
 import type { Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 
-/** Job name -> what it does. Must be safe to run again. */
-export type Tasks = Record<string, (payload: unknown) => Promise<void>>;
+/** Job name -> what it does. Must be safe to run again; one that takes long ends early when `signal` says that the program stops. */
+export type Tasks = Record<string, (payload: unknown, signal: AbortSignal) => Promise<void>>;
 
 export type JobsOptions = Readonly<{
   database: Database;
@@ -26,10 +26,11 @@ export type JobsOptions = Readonly<{
 export async function startJobs(options: JobsOptions): Promise<AsyncDisposable> {
   const { database, log, metrics, crontab = "", concurrency = 2 } = options;
   const taskList: TaskList = {};
+  const stopping = new AbortController();
   for (const [job, task] of Object.entries(options.tasks)) {
     taskList[job] = async (payload) => {
       try {
-        await task(payload);
+        await task(payload, stopping.signal);
         metrics?.jobs.inc({ job, result: "done" });
       } catch (error) {
         metrics?.jobs.inc({ job, result: "failed" });
@@ -52,7 +53,13 @@ export async function startJobs(options: JobsOptions): Promise<AsyncDisposable> 
   runner.promise.catch((error: unknown) => log.error({ event: "jobs.stopped", error: String(error) }));
   let stopped: Promise<void> | undefined;
   // One that has stopped by itself has said so.
-  return { [Symbol.asyncDispose]: () => (stopped ??= runner.stop().catch(() => {})) };
+  return {
+    async [Symbol.asyncDispose]() {
+      stopping.abort();
+      stopped ??= runner.stop().catch(() => {});
+      await stopped;
+    },
+  };
 }
 
 /** Adds a job in the caller's transaction. With `key`, a waiting job of the same key is replaced. */

@@ -116,7 +116,8 @@ function creditsPay(
   const { credits = 0, reserve = 0 } = subaccount ?? {};
   const beyond = (standing: Standing | undefined, kept: number) =>
     standing === undefined || standing.cap === null ? 0 : standing.used + Math.max(units, 1) + kept - standing.cap;
-  return Math.max(beyond(subaccount, transactional ? 0 : reserve), beyond(master, 0)) <= credits;
+  const short = Math.max(beyond(subaccount, transactional ? 0 : reserve), beyond(master, 0));
+  return Math.min(short, Math.max(units, 1)) <= credits;
 }
 
 /** Only mail of transactional credentials gets the rest. */

@@ -13,6 +13,7 @@ export const subjectNames = [
   "tables",
   "logins",
   "windows",
+  "statements",
 ] as const;
 export type SubjectName = (typeof subjectNames)[number];
 
@@ -50,6 +51,7 @@ doubled or miscounted, or if something failed.
   tables        100,000 subaccounts downloaded as CSV, 10,000 previewed and imported: time and memory
   logins        what people who log in at the same time cost those who send
   windows       what short-term limits and a reserve cost each message
+  statements    what the month's end of 10,000 masters costs those who send
 
   --only a,b               these subjects; all unless told
   --quick                  small sizes, a minute or two in all: it shows that the bench works, not what Postmeter does

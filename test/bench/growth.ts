@@ -17,6 +17,7 @@ import { renderGrowthPage } from "./growth-page.ts";
 import { processesGrowth } from "./growth-processes.ts";
 import { refusalsGrowth } from "./growth-refusals.ts";
 import { createGround, type Ground } from "./growth-stage.ts";
+import { statementsGrowth } from "./growth-statements.ts";
 import { subaccountsGrowth } from "./growth-subaccounts.ts";
 import { tablesGrowth } from "./growth-tables.ts";
 import { windowsGrowth } from "./growth-windows.ts";
@@ -33,6 +34,7 @@ const subjects: Readonly<Record<SubjectName, (ground: Ground) => Promise<Found>>
   tables: tablesGrowth,
   logins: loginsGrowth,
   windows: windowsGrowth,
+  statements: statementsGrowth,
 };
 
 /** The exit code of `npm run bench -- growth ...`. */

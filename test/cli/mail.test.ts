@@ -55,6 +55,8 @@ test("usage is shown for a subaccount, by day, for a master and for its subaccou
   const { start } = periodAt(utcMonths, database.clock.now());
   expect(await json("usage", sub)).toMatchObject({ period: { start: start.toISOString() }, used: 3, remaining: 97 });
   expect((await json("usage", sub, "--daily")).days.at(-1)).toMatchObject({ units: 3, messages: 1 });
+  expect((await json("usage", mas, "--daily")).data).toMatchObject([{ subaccount_id: sub, units: 3, messages: 1 }]);
+  expect(await run("usage", mas, "--daily", "--subaccounts")).toMatchObject({ code: 2 });
   expect(await json("usage", mas, "--period", start.toISOString().slice(0, 10))).toMatchObject({
     used: 3,
     allowance: 1000,

@@ -107,12 +107,18 @@ describe("the calls", () => {
     const master = await reseller();
     for (const serviceid of [1, 2, 3]) await play(master, "CreateAccount", { ...order, serviceid });
     const seen = [];
-    for (let after = ""; ; ) {
-      const { body } = await play(master, "UsageUpdate", { after });
+    let pages = 0;
+    for (let more = ""; ; pages++) {
+      const { body } = await door.call(
+        "GET",
+        (fill(calls.UsageUpdate!.path, { more }) as string).replace("limit=100", "limit=2"),
+        { key: master.key },
+      );
       seen.push(...body.data);
-      if (!body.has_more) break;
-      after = `&after=${encodeURIComponent(body.next)}`;
+      if (body.next_cursor === null) break;
+      more = `&cursor=${encodeURIComponent(body.next_cursor)}`;
     }
+    expect(pages).toBe(1);
     expect(seen.map((account) => account.external_id).sort()).toEqual(["whmcs-1", "whmcs-2", "whmcs-3"]);
     expect(seen[0].usage).toMatchObject({ used: 0, limit: 1000 });
   });

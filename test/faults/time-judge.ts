@@ -5,7 +5,7 @@
  * The bounds of the periods come from a table (time-zones.ts), the instants from the clients: nothing here asks the program
  * which period it would have been.
  */
-import { closeDue } from "../../src/metering/close.ts";
+import { closeDue } from "../../src/metering/close-due.ts";
 import { later } from "../support/ledger.ts";
 import { type Charged, type Counter, readCharged, readCounters } from "../support/ledger-rows.ts";
 import { acceptedUnits, type Sent } from "../support/sessions.ts";

@@ -5,7 +5,7 @@
  * Statements are closed while the load goes on. Shared by time.faults.ts and time.test.ts; what must hold is in time-judge.ts.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { closeDue } from "../../src/metering/close.ts";
+import { closeDue } from "../../src/metering/close-due.ts";
 import { createClock } from "../../src/platform/clock.ts";
 import type { Scene } from "../journeys/scene.ts";
 import { readCharged } from "../support/ledger-rows.ts";

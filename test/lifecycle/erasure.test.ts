@@ -12,7 +12,7 @@ import { eraseSlice, finishErasure, reviveErasures } from "../../src/lifecycle/e
 import { findErasure } from "../../src/lifecycle/erasure.ts";
 import { offerTransfer } from "../../src/lifecycle/offer-transfer.ts";
 import { eraseSubaccount, purgeSubaccount } from "../../src/lifecycle/start-erasure.ts";
-import { closeDue } from "../../src/metering/close.ts";
+import { closeDue } from "../../src/metering/close-due.ts";
 import { readUsage } from "../../src/metering/usage.ts";
 import { verifyLedger } from "../../src/metering/verify.ts";
 import { createLink } from "../../src/people/links.ts";

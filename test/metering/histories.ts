@@ -8,7 +8,7 @@ import { createPlan } from "../../src/accounts/plans.ts";
 import type { MasterPrincipal, Operator } from "../../src/accounts/principal.ts";
 import { switchPlan } from "../../src/accounts/switch-plan.ts";
 import { takeNextPlans } from "../../src/accounts/take-next-plan.ts";
-import { closeDue } from "../../src/metering/close.ts";
+import { closeDue } from "../../src/metering/close-due.ts";
 import { addCorrection } from "../../src/metering/correction.ts";
 import { periodAt } from "../../src/metering/period.ts";
 import { createRefusalRecorder } from "../../src/metering/refusals.ts";
@@ -118,13 +118,10 @@ export type Books = Readonly<{
 }>;
 
 export type Played = Readonly<{ database: TestDatabase; masters: readonly MasterId[]; books: Books }>;
-
 type World = Books & {
   masters: MasterId[];
   accounts: Account[]; // of now; the masters' own among them
   own: Set<SubaccountId>;
-  /** Limits that are lowered below what is used are not mixed with credits: those would pay for what was sent before, too. */
-  paying: Map<SubaccountId, "credits" | "limits">;
   sent: (Account & { id: MessageId })[];
 };
 
@@ -162,7 +159,6 @@ async function populate(database: TestDatabase, told: History): Promise<World> {
     masters: [],
     accounts: [],
     own: new Set(),
-    paying: new Map(),
     sent: [],
     units: new Map(),
     messages: new Map(),
@@ -222,11 +218,6 @@ async function perform(world: World, one: Act, database: TestDatabase): Promise<
   const { masterId, subaccountId } = account;
   const principal = principalOf(masterId);
   const { calendar } = await findMaster(db, principal, masterId, clock);
-  const kind = one.do === "credit" ? "credits" : one.do === "limit" || one.do === "plan" ? "limits" : undefined;
-  if (kind !== undefined) {
-    if ((world.paying.get(subaccountId) ?? kind) !== kind) return false;
-    world.paying.set(subaccountId, kind);
-  }
   switch (one.do) {
     case "send": {
       const answer = await acceptUnits(database, account, one.units, calendar);

@@ -1,6 +1,7 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import type { MasterPrincipal, Operator, SubaccountPrincipal } from "../../src/accounts/principal.ts";
-import { closeDue, closeMaster } from "../../src/metering/close.ts";
+import { closeMaster } from "../../src/metering/close.ts";
+import { closeDue } from "../../src/metering/close-due.ts";
 import { addCorrection } from "../../src/metering/correction.ts";
 import { periodAt } from "../../src/metering/period.ts";
 import { listStatements, readStatement } from "../../src/metering/read-statement.ts";
@@ -278,6 +279,21 @@ test("masters with nothing to close cost one statement in all, in the last days 
   await using after = await afterPeriod(database);
   expect((await statements(after)).closed).toBe(21);
   expect(await statements(after)).toEqual({ closed: 0, count: 1 });
+});
+
+test("the job ends when its time is over or the program stops, and what is left stays due", async () => {
+  const { database } = await used();
+  for (let n = 0; n < 5; n += 1) await seedMaster(database);
+  await using after = await afterPeriod(database);
+  expect(await closeDue(after.db, { ...after, graceMs, budgetMs: 0 })).toBe(0);
+  expect(await closeDue(after.db, { ...after, graceMs, signal: AbortSignal.abort() })).toBe(0);
+  const stopping = new AbortController();
+  const closing = closeDue(after.db, { ...after, graceMs, rest: 1e5, signal: stopping.signal }); // rests for minutes behind the first
+  const closed = async () => (await database.db.selectFrom("statement").select("id").execute()).length;
+  await vi.waitFor(async () => expect(await closed()).toBe(1), 10_000);
+  stopping.abort();
+  expect(await closing).toBe(1);
+  expect(await closeDue(after.db, { ...after, graceMs, rest: 1 })).toBe(5);
 });
 
 test("a closed master gets statements up to its last use", async () => {

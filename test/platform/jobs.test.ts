@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { expect, test, vi } from "vitest";
 import { addJob, startJobs } from "../../src/platform/jobs.ts";
 import { createMetrics } from "../../src/platform/metrics.ts";
@@ -31,4 +32,21 @@ test("a job that failed is kept for another try and counted", async () => {
     expect(rows).toEqual([{ attempts: 1, locked_at: null }]);
   }, 10_000);
   expect(await metrics.registry.metrics()).toContain('postmeter_jobs_total{job="broken",result="failed"} 1');
+});
+
+test("a job that takes long is told that the program stops, and the stop waits for its end", async () => {
+  await using database = await testDatabase();
+  const seen: string[] = [];
+  const tasks = {
+    async long(_: unknown, signal: AbortSignal) {
+      seen.push("begun");
+      await once(signal, "abort");
+      seen.push("told");
+    },
+  };
+  const jobs = await startJobs({ database, tasks, log: silentLog });
+  await addJob(database.db, "long", {});
+  await vi.waitFor(() => expect(seen).toEqual(["begun"]), 10_000);
+  await jobs[Symbol.asyncDispose]();
+  expect(seen).toEqual(["begun", "told"]);
 });

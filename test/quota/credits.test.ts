@@ -101,6 +101,38 @@ test("what has expired pays nothing", async () => {
   expect(await one(who)).toBe("subaccount");
 });
 
+describe("a message costs no more credits than it has units", () => {
+  const left = async (who: Account) => (await usageOf(who)).credits;
+
+  test("where the limit was lowered below what is used", async () => {
+    const { who } = await buyer({ limit: 10, units: 8 });
+    expect(await one(who, 9)).toBe("accepted");
+    await pool.query("update subaccount set monthly_limit = 4 where id = $1", [who.subaccountId]);
+    expect(await one(who)).toBe("accepted");
+    expect(await left(who)).toEqual({ used: 1, left: 7 });
+    expect([await one(who, 8), await one(who, 7), await one(who)]).toEqual(["subaccount", "accepted", "subaccount"]);
+    expect(await verified()).toEqual([]);
+  });
+
+  test("where the master's allowance was", async () => {
+    const { who } = await buyer({ limit: null, allowance: 10, units: 3 });
+    expect(await one(who, 9)).toBe("accepted");
+    await pool.query("update master set allowance = 2 where id = $1", [who.masterId]);
+    expect([await one(who), await one(who, 3), await one(who, 2)]).toEqual(["accepted", "master", "accepted"]);
+    expect(await left(who)).toEqual({ used: 3, left: 0 });
+    expect(await verified()).toEqual([]);
+  });
+
+  test("where a reserve reaches into what is used", async () => {
+    const { who } = await buyer({ limit: 10, units: 3 });
+    expect(await one(who, 9)).toBe("accepted");
+    await pool.query("update subaccount set reserve = 5 where id = $1", [who.subaccountId]);
+    expect(await one(who, 2)).toBe("accepted");
+    expect(await left(who)).toEqual({ used: 2, left: 1 });
+    expect(await verified()).toEqual([]);
+  });
+});
+
 test("a change of the limit leaves what was spent spent", async () => {
   const { who } = await buyer({ limit: 2, units: 10 });
   expect(await one(who, 6)).toBe("accepted");
@@ -189,5 +221,22 @@ test.each(gates)(
     expect(told[3]).toBe("accepted");
     expect(["over", "subaccount"]).toContain(told[4]);
     expect(await verified()).toEqual([]);
+  },
+);
+
+test.each(gates)(
+  "the gate %s asks of credits only what the message has, where the limit was lowered",
+  async (_, open) => {
+    const gate = open();
+    const { who } = await buyer({ limit: 10, units: 2 });
+    expect(await one(who, 9)).toBe("accepted");
+    await pool.query("update subaccount set monthly_limit = 4 where id = $1", [who.subaccountId]);
+    const charge = (units: number) => ({
+      ...{ ...who, period: thisMonth(database), units },
+      guard: { reserve: 0, transactional: false, rates: [], credits: true },
+    });
+    expect(["over", "subaccount"]).toContain((await gate.reserve(charge(3))).kind);
+    expect((await gate.reserve(charge(2))).kind).toBe("reserved");
+    expect(await one(who, 2)).toBe("accepted");
   },
 );

@@ -93,9 +93,10 @@ function postmeter_ChangePackage(array $params)
 /** Once a day, for all services of the server. WHMCS shows the units as bandwidth. */
 function postmeter_UsageUpdate(array $params)
 {
-    $after = '';
+    $cursor = null;
     do {
-        $page = postmeter_ask($params, 'UsageUpdate', ['after' => $after === '' ? '' : '&after=' . rawurlencode($after)]);
+        $more = $cursor === null ? '' : '&cursor=' . rawurlencode($cursor);
+        $page = postmeter_ask($params, 'UsageUpdate', ['more' => $more]);
         foreach ($page['data'] as $account) {
             if (!preg_match('/^whmcs-(\d+)$/', (string) $account['external_id'], $service)) {
                 continue;
@@ -106,8 +107,8 @@ function postmeter_UsageUpdate(array $params)
                 'lastupdate' => date('Y-m-d H:i:s'),
             ]);
         }
-        $after = $page['next'] ?? '';
-    } while ($page['has_more']);
+        $cursor = $page['next_cursor'];
+    } while ($cursor !== null);
 }
 
 function postmeter_ServiceSingleSignOn(array $params)
