@@ -1,7 +1,8 @@
 /** What a master owes: closed statements as they were closed, and the running period as a preview. JSON or CSV. */
 import { z } from "@hono/zod-openapi";
 import { findMaster } from "../accounts/find.ts";
-import { listStatements, readStatement } from "../metering/read-statement.ts";
+import { type ListedStatement, listStatements, readStatement } from "../metering/read-statement.ts";
+import { shownLinePrice, shownMoney, shownPrice, shownSums } from "../metering/shown-amounts.ts";
 import {
   billedUnits,
   type Statement,
@@ -11,6 +12,7 @@ import {
 } from "../metering/statement.ts";
 import { statementCsv } from "../metering/statement-csv.ts";
 import { groupLines, onlyProfile, type StatementGroup } from "../metering/statement-groups.ts";
+import { accountPrice, exampleLineMoney, exampleSums, money } from "./amount-shape.ts";
 import type { Deps } from "./deps.ts";
 import { type Endpoint, endpoint } from "./endpoint.ts";
 import { instant, listOf, pageParams, showId, showInstant, shownId } from "./fields.ts";
@@ -58,6 +60,15 @@ const summaryMembers = {
   chain_hash: z.string().nullable().openapi({ description: "SHA-256 over the chain hash before and lines_hash." }),
 };
 
+const costs = z
+  .array(money)
+  .openapi({ description: "Its share of what the operator asks, by what it has to pay for; lines sum to that." });
+const sumMembers = {
+  revenue: z.array(money).openapi({ description: "What the master asks of its subaccounts." }),
+  costs,
+  margins: z.array(money).openapi({ description: "The sum of the lines' margins, of those that have one." }),
+};
+
 const lineShape = z
   .strictObject({
     subaccount_id: shownId("sub"),
@@ -67,11 +78,17 @@ const lineShape = z
     top_up: z.int(),
     ...figureMembers,
     billing_profile: z.string().nullable().openapi({ example: "Cost centre Berlin" }),
+    price: accountPrice.nullable().openapi({ description: "What the master asks of it; null: it has no price." }),
+    costs,
+    margin: money
+      .nullable()
+      .openapi({ description: "Price less cost; null where they are not both in one currency, the same." }),
   })
   .openapi("StatementLine", {
     example: {
       ...{ subaccount_id: "sub_01kb2m5xj7e1fr0x4m4f6a0z3q", name: "Corner Shop", external_id: "c-17" },
       ...{ monthly_limit: 50_000, top_up: 0, ...exampleFigures, billing_profile: "Berlin" },
+      ...exampleLineMoney,
     },
   });
 
@@ -83,18 +100,33 @@ const groupShape = z
     address: z.string().nullable(),
     subaccounts: z.int(),
     ...figureMembers,
+    ...sumMembers,
   })
   .openapi("StatementGroup", {
     description: "Lines sum to their group, groups to the statement.",
     example: {
       ...{ billing_profile: "Berlin", currency: "EUR", cost_centre: "4711", address: "Quay 1\n10115 Berlin" },
-      ...{ subaccounts: 1, ...exampleFigures },
+      ...{ subaccounts: 1, ...exampleFigures, ...exampleSums },
     },
   });
 
-const summaryShape = z.strictObject(summaryMembers).openapi("StatementSummary");
+const listedShape = z
+  .strictObject({
+    ...summaryMembers,
+    totals: z.array(money).openapi({ description: "What the operator asks of the master; empty: it had no price." }),
+  })
+  .openapi("StatementSummary");
 const statementShape = z
-  .strictObject({ ...summaryMembers, groups: z.array(groupShape), lines: z.array(lineShape) })
+  .strictObject({
+    ...summaryMembers,
+    price: accountPrice.nullable().openapi({
+      description:
+        "What the operator asks of the master; null: it has no price, and on the sheet of one billing profile.",
+    }),
+    ...sumMembers,
+    groups: z.array(groupShape),
+    lines: z.array(lineShape),
+  })
   .openapi("Statement");
 
 export function statementEndpoints(deps: Deps): Endpoint[] {
@@ -111,13 +143,13 @@ function list(deps: Deps): Endpoint {
       access,
       query: z.strictObject(pageParams),
       status: 200,
-      answer: listOf(summaryShape),
+      answer: listOf(listedShape),
     },
     async (call) => {
       const { limit, after, page } = pagingOf(deps, call);
       const before = after === undefined ? undefined : new Date(String(after[0]));
       const rows = await listStatements(call.db, call.principal, { before, limit }, deps.clock);
-      return { body: page(rows, showSummary, ({ period }) => [period.start.toISOString()]) };
+      return { body: page(rows, showListed, ({ period }) => [period.start.toISOString()]) };
     },
   );
 }
@@ -165,7 +197,11 @@ function showFigures(figures: StatementFigures) {
   return { messages, units, corrections, billed, credits, overage_units: overageUnits, refused };
 }
 
-function showSummary(statement: StatementSummary): z.output<typeof summaryShape> {
+function showListed({ totals, ...statement }: ListedStatement): z.output<typeof listedShape> {
+  return { ...showSummary(statement), totals: totals.map(shownMoney) };
+}
+
+function showSummary(statement: StatementSummary) {
   const { number, format, allowance, cap, overage } = statement;
   return {
     id: showId("stm", statement.id),
@@ -185,6 +221,8 @@ function showSummary(statement: StatementSummary): z.output<typeof summaryShape>
 function showStatement(statement: Statement): z.output<typeof statementShape> {
   return {
     ...showSummary(statement),
+    price: shownPrice(statement.price),
+    ...shownSums(statement.lines),
     groups: groupLines(statement).map(showGroup),
     lines: statement.lines.map(showLine),
   };
@@ -193,7 +231,7 @@ function showStatement(statement: Statement): z.output<typeof statementShape> {
 function showGroup({ name, profile, lines, ...figures }: StatementGroup): z.output<typeof groupShape> {
   const { currency = null, costCentre: cost_centre = null, address = null } = profile ?? {};
   const shown = { billing_profile: name, currency, cost_centre, address, subaccounts: lines.length };
-  return { ...shown, ...showFigures(figures) };
+  return { ...shown, ...showFigures(figures), ...shownSums(lines) };
 }
 
 function showLine(line: StatementLine): z.output<typeof lineShape> {
@@ -205,5 +243,6 @@ function showLine(line: StatementLine): z.output<typeof lineShape> {
     top_up: line.topUp,
     ...showFigures(line),
     billing_profile: line.billingProfile,
+    ...shownLinePrice(line),
   };
 }

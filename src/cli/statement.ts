@@ -3,7 +3,8 @@ import { type Command, Option } from "commander";
 import { findMaster } from "../accounts/find.ts";
 import { closeMaster } from "../metering/close.ts";
 import { closeDue } from "../metering/close-due.ts";
-import { listStatements, readStatement } from "../metering/read-statement.ts";
+import { type ListedStatement, listStatements, readStatement } from "../metering/read-statement.ts";
+import { shownMoney, shownPrice, shownSums } from "../metering/shown-amounts.ts";
 import { billedUnits, type Statement, type StatementFigures, type StatementSummary } from "../metering/statement.ts";
 import { statementCsv } from "../metering/statement-csv.ts";
 import { groupLines, onlyProfile } from "../metering/statement-groups.ts";
@@ -12,6 +13,7 @@ import * as input from "./input.ts";
 import { facts, instant, table } from "./layout.ts";
 import { operator } from "./session.ts";
 import { page, shape } from "./shape.ts";
+import { lineShape, listed, moneyTables } from "./statement-money.ts";
 import { type Cli, group, type Options, runWith, type Shown, verb } from "./verb.ts";
 
 const aMaster = "mas_01kb2m5xj7e1fr0x4m4f6a0z3q";
@@ -35,10 +37,11 @@ function addList(statement: Command, cli: Cli): void {
           formatId("stm", one.id as NonNullable<typeof one.id>),
           one.period.start,
           ...cellsOf(one),
+          listed(one.totals),
         ]);
-        const header = ["number", "id", "from", ...figureNames];
+        const header = ["number", "id", "from", ...figureNames, "total"];
         const text = table(header, rows, "No period has been closed yet.");
-        return { json: { data: items.map(summaryShape), has_more: more }, text };
+        return { json: { data: items.map(listedShape), has_more: more }, text };
       }),
     );
 }
@@ -102,6 +105,10 @@ function addClose(statement: Command, cli: Cli): void {
     });
 }
 
+function listedShape({ totals, ...statement }: ListedStatement): Record<string, unknown> {
+  return { ...summaryShape(statement), totals: totals.map(shownMoney) };
+}
+
 function summaryShape(statement: StatementSummary): Record<string, unknown> {
   return { ...(shape(statement, "stm") as object), billed: billedUnits(statement) };
 }
@@ -129,6 +136,8 @@ function shownStatement(statement: Statement): Shown {
     const of = { billingProfile: name, currency, costCentre, address, subaccounts: own.length };
     return shape({ ...of, ...figures, billed: billedUnits(figures) });
   });
-  const { profiles: _, ...json } = summaryShape(statement);
-  return { json: { ...json, groups: groupShapes }, text: parts.join("\n\n") };
+  const { profiles: _, price, lines: __, ...summary } = statement;
+  const money = { price: shownPrice(price), ...shownSums(lines), lines: lines.map(lineShape) };
+  parts.push(...moneyTables(statement));
+  return { json: { ...summaryShape(summary), ...money, groups: groupShapes }, text: parts.join("\n\n") };
 }

@@ -81,18 +81,21 @@ const ASKED_EVERY_MS = 500;
 
 /** Meanwhile no month leaves or comes back. Waits for one that is on its way. */
 export function shareArchive<T>(db: Db, work: () => Promise<T>): Promise<T> {
-  return db.connection().execute(async (connection) => {
-    for (;;) {
-      const { rows } = await sql<{ shared: boolean }>`select pg_try_advisory_lock_shared(${LOCK}) as shared`.execute(
-        connection,
-      );
-      if (rows[0]?.shared === true) break;
-      await sleep(ASKED_EVERY_MS);
-    }
-    try {
-      return await work();
-    } finally {
-      await sql`select pg_advisory_unlock_shared(${LOCK})`.execute(connection);
-    }
-  });
+  return db.isTransaction ? shared(db, work) : db.connection().execute((connection) => shared(connection, work));
+}
+
+/** `holder`: one connection. */
+async function shared<T>(holder: Db, work: () => Promise<T>): Promise<T> {
+  for (;;) {
+    const { rows } = await sql<{ shared: boolean }>`select pg_try_advisory_lock_shared(${LOCK}) as shared`.execute(
+      holder,
+    );
+    if (rows[0]?.shared === true) break;
+    await sleep(ASKED_EVERY_MS);
+  }
+  try {
+    return await work();
+  } finally {
+    await sql`select pg_advisory_unlock_shared(${LOCK})`.execute(holder);
+  }
 }

@@ -1,5 +1,5 @@
 /** What `ledger verify` finds wrong. */
-export type Check = "archive" | "counters" | "entries" | "messages" | "statements" | "days" | "credits";
+export type Check = "archive" | "counters" | "entries" | "messages" | "statements" | "days" | "credits" | "prices";
 
 export type Difference = Readonly<{
   check: Check;

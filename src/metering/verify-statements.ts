@@ -1,6 +1,7 @@
 /**
- * Every statement says what the ledger and the journal of credits say, its lines share its overage as they must, its hashes are those of
- * its figures, and the statements of a master follow one another without a gap, numbered, each chained to the one before; none is left out.
+ * Every statement says what the ledger and the journal of credits say, its lines share its overage as they must, its amounts are what its
+ * terms come to, its hashes are those of its figures, and the statements of a master follow one another without a gap, numbered, each
+ * chained to the one before; none is left out.
  *
  * What nothing else remembers (names, limits, refusals, billing profiles) is proven by the hash alone.
  */
@@ -20,6 +21,7 @@ import {
   type Statement,
   shareOverage,
 } from "./statement.ts";
+import { verifyAmounts } from "./verify-amounts.ts";
 
 const PAGE = 200;
 
@@ -45,6 +47,7 @@ export async function verifyStatements(db: Db, findings: Findings): Promise<void
       await verifySums(db, statement, found);
       if (statement.format > 1) await verifyCredits(db, statement, found);
       verifyShares(statement, found);
+      if (statement.format > 1) await verifyAmounts(db, statement, found);
       findings.read(1);
       before = statement;
     }

@@ -5,6 +5,7 @@
  *   correction entries         = what the API shows as corrections = the statement's corrections; they move no counter
  *   accept entries             = messages that were stored, one each, a unit per recipient (while messages are kept)
  *   credits that were spent    = their journal, by lot and by usage row
+ *   what was chosen            = what rules, for each account; a statement's amounts = what the terms come to that ruled
  *   entries of a day gone by   = the sums that are kept of it; counters and statements are held against the entries themselves
  *   entries of an archived day = the same, from the files that are proven to be those that were written; counters and statements are
  *                                held against what is left of entries in the database and those sums
@@ -23,6 +24,7 @@ import { verifyCredits } from "./verify-credits.ts";
 import { verifyDays } from "./verify-days.ts";
 import { verifyEntries } from "./verify-entries.ts";
 import { verifyMessages } from "./verify-messages.ts";
+import { verifyPrices } from "./verify-prices.ts";
 import { verifyStatements } from "./verify-statements.ts";
 
 export type LedgerReport = Readonly<{
@@ -58,6 +60,7 @@ async function verifyAll(db: Db, clock: Clock, { archiveDir, onProgress }: Verif
     statements: 0,
     days: 0,
     credits: 0,
+    prices: 0,
   };
   const differences: Difference[] = [];
   let found = 0;
@@ -78,5 +81,6 @@ async function verifyAll(db: Db, clock: Clock, { archiveDir, onProgress }: Verif
   await verifyStatements(db, findingsOf("statements"));
   await verifyDays(db, findingsOf("days"));
   await verifyCredits(db, findingsOf("credits"));
+  await verifyPrices(db, findingsOf("prices"));
   return { ok: found === 0, read, differences, found, unread: archive.unread };
 }

@@ -46,6 +46,13 @@ import type {
   TransferTable,
 } from "./schema-plans.ts";
 import type {
+  PriceChoiceTable,
+  PriceTermTable,
+  RateCardTable,
+  RateCardVersionTable,
+  StatementAmountTable,
+} from "./schema-prices.ts";
+import type {
   BodyTable,
   CapturedTable,
   DomainGrantTable,
@@ -117,6 +124,11 @@ export type Schema = {
   plan_version: PlanVersionTable;
   template: TemplateTable;
   billing_profile: BillingProfileTable;
+  rate_card: RateCardTable;
+  rate_card_version: RateCardVersionTable;
+  price_choice: PriceChoiceTable;
+  price_term: PriceTermTable;
+  statement_amount: StatementAmountTable;
   expiry_notice: ExpiryNoticeTable;
   master_expiry_notice: MasterExpiryNoticeTable;
   transfer: TransferTable;

@@ -49,7 +49,7 @@ describe("with two periods, one of them closed", () => {
   test("progress is told check by check", async () => {
     const told: string[] = [];
     await verifyLedger(database.db, database.clock, { onProgress: ({ check }) => told.push(check) });
-    expect([...new Set(told)]).toEqual(["counters", "entries", "messages", "statements"]);
+    expect([...new Set(told)]).toEqual(["counters", "entries", "messages", "statements", "prices"]);
   });
 
   const newEntry = (columns: string) =>

@@ -25,7 +25,7 @@ export async function tampered(
   statements: readonly string[],
   look: () => Promise<void>,
 ): Promise<void> {
-  const parts = ["statement_line", "statement_profile"];
+  const parts = ["statement_line", "statement_profile", "statement_amount"];
   const tables = ["usage", "usage_entry", "message", "recipient", "credit_entry", "statement", ...parts];
   for (const part of parts) await database.pool.query(`alter table ${part} drop constraint ${part}_statement_id_fkey`);
   try {
