@@ -9,15 +9,18 @@ import {
   type StatementFigures,
   type StatementLine,
   type StatementSummary,
+  sealedText,
 } from "../metering/statement.ts";
 import { statementCsv } from "../metering/statement-csv.ts";
 import { groupLines, onlyProfile, type StatementGroup } from "../metering/statement-groups.ts";
+import { Fault } from "../platform/errors.ts";
 import { accountPrice, exampleLineMoney, exampleSums, money } from "./amount-shape.ts";
 import type { Deps } from "./deps.ts";
-import { type Endpoint, endpoint } from "./endpoint.ts";
+import { type Content, type Endpoint, endpoint } from "./endpoint.ts";
 import { instant, listOf, pageParams, showId, showInstant, shownId } from "./fields.ts";
 import { negotiate } from "./negotiate.ts";
 import { pagingOf } from "./paging.ts";
+import { invalidQuery } from "./problem.ts";
 import { statementPage } from "./statement-page.ts";
 import { periodShape, showPeriod } from "./usage-shape.ts";
 
@@ -162,7 +165,7 @@ function show({ clock }: Deps): Endpoint {
       tag,
       summary: "One statement with its lines",
       description:
-        "`current` is a preview of the running period; else its start date, or `stm_...`. CSV with `.csv` behind it, a page to be printed with `.html`; or by Accept.",
+        "`current` is a preview of the running period; else its start date, or `stm_...`. CSV with `.csv` behind it, a page to be printed with `.html`, the text whose SHA-256 is `lines_hash` with `.txt`; or by Accept.",
       access,
       query: z.strictObject({
         billing_profile: z.string().max(100).optional().openapi({
@@ -173,22 +176,42 @@ function show({ clock }: Deps): Endpoint {
       params: z.object({ period: z.string().max(40).openapi({ example: "2026-11-01" }) }),
       status: 200,
       answer: statementShape,
-      also: { "text/csv": "One row per subaccount.", "text/html": "To be printed, in the master's language and zone." },
+      also: {
+        "text/csv": "One row per subaccount.",
+        "text/html": "To be printed, in the master's language and zone.",
+        "text/plain": "Of a closed one what its hash covers: one JSON array per line.",
+      },
     },
     async ({ db, principal, params, query, accept }) => {
-      const [, name = "", suffix] = /^(.*?)(?:\.(csv|html))?$/.exec(params.period) ?? [];
-      const type = suffix ? `text/${suffix}` : negotiate(accept, ["application/json", "text/csv", "text/html"]);
+      const [, name = "", suffix] = /^(.*?)(?:\.(csv|html|txt))?$/.exec(params.period) ?? [];
+      const type = suffix ? types[suffix] : negotiate(accept, ["application/json", ...Object.values(types)]);
       const whole = await readStatement(db, principal, name, clock);
       const profile = query.billing_profile;
+      if (type === "text/plain") return { content: sealed(whole, profile) };
       const statement = profile === undefined ? whole : onlyProfile(whole, profile === "" ? null : profile);
       if (type === "application/json") return { body: showStatement(statement) };
       if (type === "text/html") {
         return { content: await statementPage(statement, await findMaster(db, principal, undefined, clock)) };
       }
-      const fileName = `statement-${statement.period.start.toISOString().slice(0, 10)}.csv`;
-      return { content: { type: CSV, bytes: Buffer.from(statementCsv(statement)), fileName } };
+      return {
+        content: { type: CSV, bytes: Buffer.from(statementCsv(statement)), fileName: fileName(statement, "csv") },
+      };
     },
   );
+}
+
+const types: Record<string, string> = { csv: "text/csv", html: "text/html", txt: "text/plain" };
+
+function sealed(statement: Statement, profile: string | undefined): Content {
+  if (profile !== undefined)
+    throw invalidQuery("billing_profile", "The hash covers the whole statement; leave this out.");
+  if (statement.id === null) throw new Fault("conflict", "A preview has no hash yet; it gets one when it is closed.");
+  const bytes = Buffer.from(sealedText(statement));
+  return { type: "text/plain; charset=utf-8", bytes, fileName: fileName(statement, "txt") };
+}
+
+function fileName({ period }: Statement, ending: string): string {
+  return `statement-${period.start.toISOString().slice(0, 10)}.${ending}`;
 }
 
 function showFigures(figures: StatementFigures) {

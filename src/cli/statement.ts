@@ -5,9 +5,16 @@ import { closeMaster } from "../metering/close.ts";
 import { closeDue } from "../metering/close-due.ts";
 import { type ListedStatement, listStatements, readStatement } from "../metering/read-statement.ts";
 import { shownMoney, shownPrice, shownSums } from "../metering/shown-amounts.ts";
-import { billedUnits, type Statement, type StatementFigures, type StatementSummary } from "../metering/statement.ts";
+import {
+  billedUnits,
+  type Statement,
+  type StatementFigures,
+  type StatementSummary,
+  sealedText,
+} from "../metering/statement.ts";
 import { statementCsv } from "../metering/statement-csv.ts";
 import { groupLines, onlyProfile } from "../metering/statement-groups.ts";
+import { Fault } from "../platform/errors.ts";
 import { formatId, type MasterId } from "../platform/ids.ts";
 import * as input from "./input.ts";
 import { facts, instant, table } from "./layout.ts";
@@ -53,7 +60,7 @@ function cellsOf(figures: StatementFigures): number[] {
   return [messages, units, corrections, billedUnits(figures), credits, overageUnits, refused];
 }
 
-type ShowOptions = Options & { csv?: true; billingProfile?: string };
+type ShowOptions = Options & { csv?: true; sealed?: true; billingProfile?: string };
 
 function addShow(statement: Command, cli: Cli): void {
   verb(statement, "show", "one statement with a line for each subaccount", [
@@ -61,20 +68,34 @@ function addShow(statement: Command, cli: Cli): void {
     `statement show ${aMaster} 2026-11-01`,
     `statement show ${aMaster} 2026-11-01 --csv > november.csv`,
     `statement show ${aMaster} 2026-11-01 --billing-profile Berlin`,
+    `statement show ${aMaster} 2026-11-01 --sealed | sha256sum`,
   ])
     .argument("<master>", "mas_...", input.idOf("mas"))
     .argument("[period]", "its first day in the master's time zone, stm_..., or current (a preview)", "current")
     .option("--billing-profile <name>", 'only what stands under it; "": under none')
     .addOption(new Option("--csv", "as a table for spreadsheets").conflicts("json"))
+    .addOption(
+      new Option("--sealed", "of a closed one the text that its hash covers").conflicts([
+        "json",
+        "csv",
+        "billingProfile",
+      ]),
+    )
     .action((masterId: MasterId, name: string, options: ShowOptions) =>
       runWith(cli, options, async ({ db, clock }) => {
         const whole = await readStatement(db, operator, name, clock, masterId);
+        if (options.sealed) return { json: null, text: sealedOf(whole) };
         const profile = options.billingProfile;
         const statement = profile === undefined ? whole : onlyProfile(whole, profile === "" ? null : profile);
         if (options.csv) return { json: null, text: statementCsv(statement) };
         return shownStatement(statement);
       }),
     );
+}
+
+function sealedOf(statement: Statement): string {
+  if (statement.id === null) throw new Fault("conflict", "A preview has no hash yet; it gets one when it is closed.");
+  return sealedText(statement).trimEnd(); // its last end of line is the output's own
 }
 
 function addClose(statement: Command, cli: Cli): void {

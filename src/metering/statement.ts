@@ -124,12 +124,15 @@ export function addFigures(a: StatementFigures, b: StatementFigures): StatementF
 
 type Hashed = Omit<Statement, Exclude<Seal, "number">>;
 
-/** SHA-256 over one JSON array per line of text: first the statement's figures, then its parts. */
-export function hashLines(statement: Hashed): Buffer {
-  const hash = createHash("sha256");
+/** What its hash covers: one JSON array per line of text, first the statement's figures, then its parts (docs/audit.md). */
+export function sealedText(statement: Hashed): string {
   const rows = statement.format === 1 ? firstFormat(statement) : secondFormat(statement);
-  for (const row of rows) hash.update(`${JSON.stringify(row)}\n`);
-  return hash.digest();
+  return rows.map((row) => `${JSON.stringify(row)}\n`).join("");
+}
+
+/** SHA-256. */
+export function hashLines(statement: Hashed): Buffer {
+  return createHash("sha256").update(sealedText(statement)).digest();
 }
 
 type Rows = (readonly unknown[])[];
