@@ -12,6 +12,7 @@ import { sumDays } from "../../src/metering/sum-days.ts";
 import { verifyLedger } from "../../src/metering/verify.ts";
 import { type FilledLedger, fillLedger, type OpenLedger, openLedger } from "../support/archive.ts";
 import { inChild } from "../support/archive-child.ts";
+import { unguarded } from "../support/tampering.ts";
 
 let filled: FilledLedger;
 beforeAll(async () => {
@@ -102,6 +103,7 @@ describe.each(["checked", "page", "loaded", "restored"])("restoring, killed at: 
 
 test("what changes in the database while a month is on its way stays there", async () => {
   const ledger = await opened();
+  await unguarded(ledger);
   const late = `insert into usage_entry select (substr(id::text, 1, 24) || '000000000001')::uuid, master_id, subaccount_id, period_start, 1, 'accept', null, null, accepted_at
     from usage_entry where id = '${ledger.first}'`;
   const gone = `delete from usage_entry where id = (substr('${ledger.first}', 1, 24) || '000000000001')::uuid`;

@@ -33,6 +33,7 @@ import {
   RETENTION_MS,
 } from "../support/archive.ts";
 import { acceptUnits } from "../support/ledger.ts";
+import { unguarded } from "../support/tampering.ts";
 
 let filled: FilledLedger;
 beforeAll(async () => {
@@ -248,6 +249,7 @@ describe("a month stays while something waits for its entries:", () => {
     const ledger = await openLedger(filled);
     await archive(ledger, ledger.months[0]);
     expect(await waitsFor(ledger.db, ledger.months[1], RETENTION_MS)).toEqual([]);
+    await unguarded(ledger);
     await ledger.pool.query(deed(ledger));
     expect(await waitsFor(ledger.db, ledger.months[1], RETENTION_MS)).toEqual([expect.stringMatching(told)]);
     await expect(archive(ledger, ledger.months[1])).rejects.toMatchObject({
@@ -264,6 +266,7 @@ describe("a month stays while something waits for its entries:", () => {
 
   test("a closed master's last correction, which no statement will ever have, holds nobody up", async () => {
     const ledger = await openLedger(filled);
+    await unguarded(ledger);
     await ledger.pool.query(
       `delete from statement_line; delete from statement where period_start >= '${ledger.months[1]}-01'`,
     );

@@ -7,6 +7,7 @@ import { beforeAll, expect, test } from "vitest";
 import { verifyLedger } from "../../src/metering/verify.ts";
 import { formatId } from "../../src/platform/ids.ts";
 import { type FilledLedger, fillArchive, type OpenLedger, openLedger } from "../support/archive.ts";
+import { unguarded as withoutGuards } from "../support/tampering.ts";
 
 let filled: FilledLedger;
 beforeAll(async () => {
@@ -46,6 +47,7 @@ function removeRow(ledger: OpenLedger): { file: string; plain: string; manifest:
 const sql =
   (...statements: string[]) =>
   async ({ pool }: OpenLedger) => {
+    await withoutGuards({ pool });
     for (const statement of statements) await pool.query(statement);
   };
 const unguarded = (table: string, statement: string) =>
