@@ -85,7 +85,7 @@ test("a flushed Redis and an old image of it, both in the middle of a race, cost
 });
 
 test("while Redis is stopped acceptance goes on, exactly; when it is back it is used again", async () => {
-  const tenant = await createTenant(relay, { limit: 1000 });
+  const tenant = await createTenant(relay, { limit: 1_000_000 });
   const load = scene.load(tenant, { sessions: 10, units: (n) => 1 + (n % 3) });
   const logged = (event: string) => relay.log.filter((line) => line.event === event).length;
   await load.more(50, "accepted");
@@ -94,10 +94,17 @@ test("while Redis is stopped acceptance goes on, exactly; when it is back it is 
   expect(logged("quota.breaker_opened")).toBe(1);
   await redis.server.start();
   await eventually(async () => logged("quota.breaker_closed") === 1, "the breaker closes");
-  await load.more(50, "refused");
-  const seen = await load.stop();
-  expect(acceptedUnits(seen)).toBe(1000);
+  await load.more(50, "accepted");
   expect(await keyOf(tenant)).toContain("pm:");
+  const limit = acceptedUnits(load.seen) + 3000;
+  await relay.call(
+    "PATCH",
+    `/v1/subaccounts/${tenant.subaccountId}`,
+    { monthly_limit: limit },
+    { key: tenant.masterKey },
+  );
+  await load.more(50, "refused");
+  expect(acceptedUnits(await load.stop())).toBe(limit);
   expect(await scene.check()).toMatchObject(sound);
 });
 
