@@ -8,6 +8,7 @@ import { prepare, seedSubaccounts } from "./growth-seed.ts";
 import { settleDown } from "./growth-seed-backlog.ts";
 import { seedLedger } from "./growth-seed-ledger.ts";
 import { bookProblems, type Ground, oneRound, type Stage } from "./growth-stage.ts";
+import { measured } from "./growth-tables.ts";
 
 /** Above this the verification of the whole ledger would take longer than all the rest. */
 const verifiable = 2_000_000;
@@ -40,11 +41,13 @@ export async function ledgerGrowth(ground: Ground): Promise<Found> {
   await ask(operator, "GET /masters", () => "/masters");
   const statement = await timeStatement(stage, say, entries);
   figures.push(statement.figure);
+  const exported = await timeExport(stage, say);
+  figures.push(...exported.figures);
   say("a round of mail");
   const round = await oneRound(ground, { name: "ledger", stage });
   figures.push({ what: "delivered beside it", seen: round.deliveredPerSecond, unit: "/s", goal: null });
   const books = entries <= verifiable ? await bookProblems("ledger", stage) : [];
-  return { figures, curves: [], problems: [...statement.problems, ...round.problems, ...books] };
+  return { figures, curves: [], problems: [...statement.problems, ...exported.problems, ...round.problems, ...books] };
 }
 
 /** The days that are old enough, as the job sums them after an upgrade, and what one of them takes; early in a month there are none. */
@@ -83,4 +86,39 @@ async function timeStatement(stage: Stage, say: (text: string) => void, entries:
     goal: { atMost: 10 },
   };
   return { figure, problems: messages === entries ? [] : [`the statement counts ${messages} of ${entries} entries`] };
+}
+
+/** All final rows as a table, and page by page as a billing system asks for them; each of them as many as the kept sums have. */
+async function timeExport(stage: Stage, say: (text: string) => void): Promise<Pick<Found, "figures" | "problems">> {
+  const { rows } = await stage.pool.query<{ n: number }>("select count(*)::int as n from usage_day");
+  const many = rows[0]!.n;
+  const shown = `usage export of ${many.toLocaleString("en-US")} rows`;
+  let [table, paged] = [0, 0];
+  say("usage export as a table");
+  const asTable = await measured(stage, `${shown} as CSV`, async () => {
+    table = await countLines(stage, "/usage/export");
+  });
+  say("usage export, page by page");
+  using caller = createCaller(stage.relay.api.url, stage.relay.accounts.masterKey);
+  const asPages = await measured(stage, `${shown} in pages`, async () => {
+    for (let after = ""; ; ) {
+      const { data, has_more, next } = JSON.parse((await caller.get(`/usage/export${after}`)).body);
+      paged += data.length;
+      if (!has_more) return;
+      after = `?after=${encodeURIComponent(next)}`;
+    }
+  });
+  const problems =
+    table === many && paged === many ? [] : [`${many} rows are kept; ${table} in the table, ${paged} in pages`];
+  return { figures: [...asTable, ...asPages], problems };
+}
+
+/** Without its header; read as it comes, so that nobody holds the whole. */
+async function countLines({ relay }: Stage, path: string): Promise<number> {
+  const headers = { accept: "text/csv", authorization: `Bearer ${relay.accounts.masterKey}` };
+  const response = await fetch(relay.api.url + path, { headers });
+  if (!response.ok || response.body === null) throw new Error(`${path} answered ${response.status}`);
+  let lines = -1;
+  for await (const chunk of response.body) for (const byte of chunk) if (byte === 10) lines++;
+  return lines;
 }

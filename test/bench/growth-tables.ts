@@ -43,7 +43,7 @@ export async function tablesGrowth({ options, say, open }: Ground): Promise<Foun
 }
 
 /** How long it took, and how far the relay's memory went meanwhile. */
-async function measured(stage: Stage, what: string, work: () => Promise<void>): Promise<Figure[]> {
+export async function measured(stage: Stage, what: string, work: () => Promise<void>): Promise<Figure[]> {
   const relay = stage.relay.roots.filter(({ name }) => name === "relay");
   resetPeaks(relay);
   const started = performance.now();
