@@ -15,6 +15,7 @@ import { forgetLetters, settleLetters } from "./letters/outcomes.ts";
 import { eraseJob, reviveErasures } from "./lifecycle/erase.ts";
 import { tellExpiring } from "./lifecycle/expiring.ts";
 import { tellExpiringMasters } from "./lifecycle/masters-expiring.ts";
+import { archiveNext } from "./metering/archive.ts";
 import { closeDue } from "./metering/close-due.ts";
 import { forgetRefusals } from "./metering/forget-refusals.ts";
 import { sumDays } from "./metering/sum-days.ts";
@@ -39,6 +40,7 @@ const crontab = `
 */10 * * * * purge ?max=1&queue=purge
 17 * * * * partitions
 */15 * * * * sum_days ?max=1&queue=sum_days
+23 * * * * archive_ledger ?max=1&queue=archive_ledger
 */5 * * * * expire_held ?max=1
 * * * * * revive_runs ?max=1
 */30 * * * * recheck_domains
@@ -75,6 +77,14 @@ export function startHousekeeping(house: House, publicUrl: string): Promise<Asyn
     partitions: async () => void (await ensurePartitions(db)),
     async sum_days() {
       for (const summed of await sumDays(db)) log.info({ event: "ledger.day_summed", ...summed });
+    },
+    async archive_ledger() {
+      const { archiveDir: dir, retentionLedgerMs: retentionMs } = config;
+      if (retentionMs === null) return;
+      const next = await archiveNext(db, { dir, retentionMs, principal: { kind: "system" }, clock });
+      if (next === undefined) return;
+      if ("waits" in next) log.info({ event: "ledger.month_waits", month: next.month, waits_for: next.waits });
+      else log.info({ event: "ledger.month_archived", month: next.month, entries: next.entries, file: next.file });
     },
     recheck_domains: async () =>
       void (await recheckDomains({ db, clock, log, lookup: createTxtLookup(config.dnsServers) })),

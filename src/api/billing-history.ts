@@ -2,7 +2,9 @@
 import { z } from "@hono/zod-openapi";
 import { findSubaccount } from "../accounts/find.ts";
 import { type BilledPeriod, listBillingHistory } from "../metering/billing-history.ts";
+import { shownAmounts } from "../metering/shown-amounts.ts";
 import { billedUnits } from "../metering/statement.ts";
+import { billedPrice } from "./amount-shape.ts";
 import type { Deps } from "./deps.ts";
 import { type Endpoint, endpoint, everyone } from "./endpoint.ts";
 import { idParams, instant, listOf, pageParams, showId, showInstant, shownId } from "./fields.ts";
@@ -20,6 +22,7 @@ const shape = z
     corrections: z.int(),
     billed: z.int().openapi({ description: "units + corrections; below 0 units were taken back." }),
     credits: z.int().openapi({ description: "Of `units`, paid by credits." }),
+    price: billedPrice.nullable().openapi({ description: "What its master asked of it; null: it had no price." }),
     closed_at: instant,
   })
   .openapi("BilledPeriod");
@@ -63,6 +66,7 @@ function show(line: BilledPeriod): z.output<typeof shape> {
     corrections,
     billed: billedUnits(line),
     credits,
+    price: line.price === null ? null : shownAmounts(line.price),
     closed_at: showInstant(line.closedAt),
   };
 }

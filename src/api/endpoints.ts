@@ -27,7 +27,10 @@ import { messageEndpoints } from "./messages.ts";
 import { ownerEndpoints } from "./owner.ts";
 import { planSwitchEndpoints } from "./plan-switch.ts";
 import { planEndpoints } from "./plans.ts";
+import { priceEndpoints } from "./prices.ts";
 import { queueEndpoints } from "./queue.ts";
+import { quoteEndpoints } from "./quotes.ts";
+import { rateCardEndpoints } from "./rate-cards.ts";
 import { refusalEndpoints } from "./refusals.ts";
 import { renewEndpoints } from "./renew.ts";
 import { reviewEndpoints } from "./reviews.ts";
@@ -56,6 +59,9 @@ const rooms = [
   planSwitchEndpoints,
   templateEndpoints,
   billingProfileEndpoints,
+  rateCardEndpoints,
+  priceEndpoints,
+  quoteEndpoints,
   transferEndpoints,
   erasureEndpoints,
   brandingEndpoints,

@@ -18,6 +18,7 @@ import { billedUnits, type Statement, type StatementFigures, type StatementLine 
 import { groupLines, type StatementGroup } from "../metering/statement-groups.ts";
 import type { Content } from "./endpoint.ts";
 import { showId } from "./fields.ts";
+import { moneyOf } from "./statement-money.ts";
 
 const style = `
 body { font: 10pt/1.4 system-ui, sans-serif; color: #111; max-width: 78rem; margin: 2rem auto; padding: 0 1rem; }
@@ -150,6 +151,7 @@ ${closedAt === null ? "" : html`<dt>${w.closed}</dt><dd>${at(closedAt)}</dd>`}
 <dt>${w.overage}</dt><dd>${count(statement.overageUnits)}</dd>
 </dl>
 ${tableOf(statement, { w, count, own: master.ownSubaccountId })}
+${moneyOf(statement, reader.language)}
 </main>
 ${linesHash === null || chainHash === null ? "" : html`<footer class="proof"><p>${w.proof}</p><p>${linesHash}<br>${chainHash}</p></footer>`}
 </body>

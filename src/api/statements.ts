@@ -1,21 +1,26 @@
 /** What a master owes: closed statements as they were closed, and the running period as a preview. JSON or CSV. */
 import { z } from "@hono/zod-openapi";
 import { findMaster } from "../accounts/find.ts";
-import { listStatements, readStatement } from "../metering/read-statement.ts";
+import { type ListedStatement, listStatements, readStatement } from "../metering/read-statement.ts";
+import { shownLinePrice, shownMoney, shownPrice, shownSums } from "../metering/shown-amounts.ts";
 import {
   billedUnits,
   type Statement,
   type StatementFigures,
   type StatementLine,
   type StatementSummary,
+  sealedText,
 } from "../metering/statement.ts";
 import { statementCsv } from "../metering/statement-csv.ts";
 import { groupLines, onlyProfile, type StatementGroup } from "../metering/statement-groups.ts";
+import { Fault } from "../platform/errors.ts";
+import { accountPrice, exampleLineMoney, exampleSums, money } from "./amount-shape.ts";
 import type { Deps } from "./deps.ts";
-import { type Endpoint, endpoint } from "./endpoint.ts";
+import { type Content, type Endpoint, endpoint } from "./endpoint.ts";
 import { instant, listOf, pageParams, showId, showInstant, shownId } from "./fields.ts";
 import { negotiate } from "./negotiate.ts";
 import { pagingOf } from "./paging.ts";
+import { invalidQuery } from "./problem.ts";
 import { statementPage } from "./statement-page.ts";
 import { periodShape, showPeriod } from "./usage-shape.ts";
 
@@ -58,6 +63,15 @@ const summaryMembers = {
   chain_hash: z.string().nullable().openapi({ description: "SHA-256 over the chain hash before and lines_hash." }),
 };
 
+const costs = z
+  .array(money)
+  .openapi({ description: "Its share of what the operator asks, by what it has to pay for; lines sum to that." });
+const sumMembers = {
+  revenue: z.array(money).openapi({ description: "What the master asks of its subaccounts." }),
+  costs,
+  margins: z.array(money).openapi({ description: "The sum of the lines' margins, of those that have one." }),
+};
+
 const lineShape = z
   .strictObject({
     subaccount_id: shownId("sub"),
@@ -67,11 +81,17 @@ const lineShape = z
     top_up: z.int(),
     ...figureMembers,
     billing_profile: z.string().nullable().openapi({ example: "Cost centre Berlin" }),
+    price: accountPrice.nullable().openapi({ description: "What the master asks of it; null: it has no price." }),
+    costs,
+    margin: money
+      .nullable()
+      .openapi({ description: "Price less cost; null where they are not both in one currency, the same." }),
   })
   .openapi("StatementLine", {
     example: {
       ...{ subaccount_id: "sub_01kb2m5xj7e1fr0x4m4f6a0z3q", name: "Corner Shop", external_id: "c-17" },
       ...{ monthly_limit: 50_000, top_up: 0, ...exampleFigures, billing_profile: "Berlin" },
+      ...exampleLineMoney,
     },
   });
 
@@ -83,18 +103,33 @@ const groupShape = z
     address: z.string().nullable(),
     subaccounts: z.int(),
     ...figureMembers,
+    ...sumMembers,
   })
   .openapi("StatementGroup", {
     description: "Lines sum to their group, groups to the statement.",
     example: {
       ...{ billing_profile: "Berlin", currency: "EUR", cost_centre: "4711", address: "Quay 1\n10115 Berlin" },
-      ...{ subaccounts: 1, ...exampleFigures },
+      ...{ subaccounts: 1, ...exampleFigures, ...exampleSums },
     },
   });
 
-const summaryShape = z.strictObject(summaryMembers).openapi("StatementSummary");
+const listedShape = z
+  .strictObject({
+    ...summaryMembers,
+    totals: z.array(money).openapi({ description: "What the operator asks of the master; empty: it had no price." }),
+  })
+  .openapi("StatementSummary");
 const statementShape = z
-  .strictObject({ ...summaryMembers, groups: z.array(groupShape), lines: z.array(lineShape) })
+  .strictObject({
+    ...summaryMembers,
+    price: accountPrice.nullable().openapi({
+      description:
+        "What the operator asks of the master; null: it has no price, and on the sheet of one billing profile.",
+    }),
+    ...sumMembers,
+    groups: z.array(groupShape),
+    lines: z.array(lineShape),
+  })
   .openapi("Statement");
 
 export function statementEndpoints(deps: Deps): Endpoint[] {
@@ -111,13 +146,13 @@ function list(deps: Deps): Endpoint {
       access,
       query: z.strictObject(pageParams),
       status: 200,
-      answer: listOf(summaryShape),
+      answer: listOf(listedShape),
     },
     async (call) => {
       const { limit, after, page } = pagingOf(deps, call);
       const before = after === undefined ? undefined : new Date(String(after[0]));
       const rows = await listStatements(call.db, call.principal, { before, limit }, deps.clock);
-      return { body: page(rows, showSummary, ({ period }) => [period.start.toISOString()]) };
+      return { body: page(rows, showListed, ({ period }) => [period.start.toISOString()]) };
     },
   );
 }
@@ -130,7 +165,7 @@ function show({ clock }: Deps): Endpoint {
       tag,
       summary: "One statement with its lines",
       description:
-        "`current` is a preview of the running period; else its start date, or `stm_...`. CSV with `.csv` behind it, a page to be printed with `.html`; or by Accept.",
+        "`current` is a preview of the running period; else its start date, or `stm_...`. CSV with `.csv` behind it, a page to be printed with `.html`, the text whose SHA-256 is `lines_hash` with `.txt`; or by Accept.",
       access,
       query: z.strictObject({
         billing_profile: z.string().max(100).optional().openapi({
@@ -141,22 +176,42 @@ function show({ clock }: Deps): Endpoint {
       params: z.object({ period: z.string().max(40).openapi({ example: "2026-11-01" }) }),
       status: 200,
       answer: statementShape,
-      also: { "text/csv": "One row per subaccount.", "text/html": "To be printed, in the master's language and zone." },
+      also: {
+        "text/csv": "One row per subaccount.",
+        "text/html": "To be printed, in the master's language and zone.",
+        "text/plain": "Of a closed one what its hash covers: one JSON array per line.",
+      },
     },
     async ({ db, principal, params, query, accept }) => {
-      const [, name = "", suffix] = /^(.*?)(?:\.(csv|html))?$/.exec(params.period) ?? [];
-      const type = suffix ? `text/${suffix}` : negotiate(accept, ["application/json", "text/csv", "text/html"]);
+      const [, name = "", suffix] = /^(.*?)(?:\.(csv|html|txt))?$/.exec(params.period) ?? [];
+      const type = suffix ? types[suffix] : negotiate(accept, ["application/json", ...Object.values(types)]);
       const whole = await readStatement(db, principal, name, clock);
       const profile = query.billing_profile;
+      if (type === "text/plain") return { content: sealed(whole, profile) };
       const statement = profile === undefined ? whole : onlyProfile(whole, profile === "" ? null : profile);
       if (type === "application/json") return { body: showStatement(statement) };
       if (type === "text/html") {
         return { content: await statementPage(statement, await findMaster(db, principal, undefined, clock)) };
       }
-      const fileName = `statement-${statement.period.start.toISOString().slice(0, 10)}.csv`;
-      return { content: { type: CSV, bytes: Buffer.from(statementCsv(statement)), fileName } };
+      return {
+        content: { type: CSV, bytes: Buffer.from(statementCsv(statement)), fileName: fileName(statement, "csv") },
+      };
     },
   );
+}
+
+const types: Record<string, string> = { csv: "text/csv", html: "text/html", txt: "text/plain" };
+
+function sealed(statement: Statement, profile: string | undefined): Content {
+  if (profile !== undefined)
+    throw invalidQuery("billing_profile", "The hash covers the whole statement; leave this out.");
+  if (statement.id === null) throw new Fault("conflict", "A preview has no hash yet; it gets one when it is closed.");
+  const bytes = Buffer.from(sealedText(statement));
+  return { type: "text/plain; charset=utf-8", bytes, fileName: fileName(statement, "txt") };
+}
+
+function fileName({ period }: Statement, ending: string): string {
+  return `statement-${period.start.toISOString().slice(0, 10)}.${ending}`;
 }
 
 function showFigures(figures: StatementFigures) {
@@ -165,7 +220,11 @@ function showFigures(figures: StatementFigures) {
   return { messages, units, corrections, billed, credits, overage_units: overageUnits, refused };
 }
 
-function showSummary(statement: StatementSummary): z.output<typeof summaryShape> {
+function showListed({ totals, ...statement }: ListedStatement): z.output<typeof listedShape> {
+  return { ...showSummary(statement), totals: totals.map(shownMoney) };
+}
+
+function showSummary(statement: StatementSummary) {
   const { number, format, allowance, cap, overage } = statement;
   return {
     id: showId("stm", statement.id),
@@ -185,6 +244,8 @@ function showSummary(statement: StatementSummary): z.output<typeof summaryShape>
 function showStatement(statement: Statement): z.output<typeof statementShape> {
   return {
     ...showSummary(statement),
+    price: shownPrice(statement.price),
+    ...shownSums(statement.lines),
     groups: groupLines(statement).map(showGroup),
     lines: statement.lines.map(showLine),
   };
@@ -193,7 +254,7 @@ function showStatement(statement: Statement): z.output<typeof statementShape> {
 function showGroup({ name, profile, lines, ...figures }: StatementGroup): z.output<typeof groupShape> {
   const { currency = null, costCentre: cost_centre = null, address = null } = profile ?? {};
   const shown = { billing_profile: name, currency, cost_centre, address, subaccounts: lines.length };
-  return { ...shown, ...showFigures(figures) };
+  return { ...shown, ...showFigures(figures), ...shownSums(lines) };
 }
 
 function showLine(line: StatementLine): z.output<typeof lineShape> {
@@ -205,5 +266,6 @@ function showLine(line: StatementLine): z.output<typeof lineShape> {
     top_up: line.topUp,
     ...showFigures(line),
     billing_profile: line.billingProfile,
+    ...shownLinePrice(line),
   };
 }

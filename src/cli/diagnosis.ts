@@ -1,4 +1,6 @@
 /** What `postmeter doctor` looks at, one thing after the other. A check that can't be made fails with the reason. */
+import { missingFiles } from "../metering/archive-files.ts";
+import { listArchives } from "../metering/archive-records.ts";
 import type { Config } from "../platform/config.ts";
 import { checkClock, checkDurability, type Db } from "../platform/database.ts";
 import { readJobState, readPartitionsAhead, readRedisVersion, readServer } from "../platform/diagnose.ts";
@@ -56,6 +58,7 @@ export async function diagnoseDatabase({ database, clock, config, pending }: Ope
     ["oldest transaction", () => findOldest(db)],
     ["queue", () => findQueue(db)],
     ["jobs", () => findJobs(db)],
+    ["archive", () => findArchived(db, config)],
   ];
   const findings: Finding[] = [];
   for (const [check, find] of checks) {
@@ -106,6 +109,17 @@ async function findJobs(db: Db): Promise<Found> {
   const since = Math.round(waitingSeconds / 60);
   if (since >= 10) return warn(`${due} due, the oldest for ${since} min`, "run a node with the role jobs");
   return failed > 0 ? warn(`${failed} given up`, "the log says why: job.failed") : ok(`${due} due`);
+}
+
+async function findArchived(db: Db, { archiveDir, retentionLedgerMs }: Config): Promise<Found> {
+  const archived = (await listArchives(db)).filter((record) => record.archived);
+  const missing = await missingFiles(archiveDir, archived);
+  if (missing.length > 0) {
+    const detail = `${missing.length} of ${archived.length} files are not in ${archiveDir}, ${missing[0]} first`;
+    return warn(detail, "bring them back from the backup, or mount the folder (POSTMETER_ARCHIVE_DIR)");
+  }
+  if (archived.length > 0) return ok(`${archived.length} months of the ledger in ${archiveDir}`);
+  return ok(retentionLedgerMs === null ? "none: the ledger stays in the database" : "no month is due yet, or it waits");
 }
 
 export async function findRedis({ redisUrl }: Config): Promise<Found> {

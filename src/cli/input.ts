@@ -1,6 +1,7 @@
 /** What is written on a command line, turned into what the rules take. A mistake is wrong usage and names itself. */
 import { InvalidArgumentError } from "commander";
 import { parseSort, type Sort } from "../accounts/sort.ts";
+import { isMonth } from "../metering/months.ts";
 import { formatId, type IdOf, type Prefix, parseId } from "../platform/ids.ts";
 import type { NotificationEmail } from "../platform/schema.ts";
 
@@ -42,6 +43,12 @@ export function whole(text: string): number {
 export function decimal(text: string): number {
   if (!/^\d{1,9}(\.\d{1,4})?$/.test(text)) throw new InvalidArgumentError("It must be a number.");
   return Number(text);
+}
+
+/** `2026-08` */
+export function month(text: string): string {
+  if (!isMonth(text)) throw new InvalidArgumentError("It must be a month like 2026-08.");
+  return text;
 }
 
 /** How many rows a list shows. */

@@ -6,40 +6,53 @@ import { type LedgerReport, verifyLedger } from "../metering/verify.ts";
 import { formatId, type MasterId, type MessageId } from "../platform/ids.ts";
 import * as input from "./input.ts";
 import { instant, table } from "./layout.ts";
+import { addArchiveCommands, often } from "./ledger-archive.ts";
 import { operator } from "./session.ts";
 import { page, shape } from "./shape.ts";
 import { type Cli, group, type Options, runWith, type Shown, verb } from "./verb.ts";
 
-const TOLD_EVERY_MS = 2000;
-
 export function addLedgerCommands(program: Command, cli: Cli): void {
   const ledger = group(program, "ledger", "the proof of the bill");
+  addVerify(ledger, cli);
+  addCorrect(ledger, cli);
+  addCorrections(ledger, cli);
+  addArchiveCommands(ledger, cli);
+}
+
+type VerifyOptions = Options & { withoutArchive?: true };
+
+function addVerify(ledger: Command, cli: Cli): void {
   verb(ledger, "verify", "recompute every counter, statement and kept sum; exit code 1 when one differs", [
     "ledger verify",
     "ledger verify --json",
-  ]).action((options: Options) =>
-    runWith(cli, options, async ({ db, clock }) => {
-      let toldAt = performance.now();
-      const report = await verifyLedger(db, clock, ({ check, read }) => {
-        if (performance.now() - toldAt < TOLD_EVERY_MS) return;
-        toldAt = performance.now();
-        cli.complain(`${check}: ${read} read\n`);
-      });
-      return shownReport(report);
-    }),
-  );
-  addCorrect(ledger, cli);
-  addCorrections(ledger, cli);
+    "ledger verify --without-archive",
+  ])
+    .option(
+      "--without-archive",
+      "leave the files of archived months out; the sums that are kept of them stand for them",
+    )
+    .action(({ withoutArchive, ...options }: VerifyOptions) =>
+      runWith(cli, options, async ({ db, clock, config }) => {
+        const tell = often(cli);
+        const report = await verifyLedger(db, clock, {
+          ...(withoutArchive ? {} : { archiveDir: config.archiveDir }),
+          onProgress: ({ check, read }) => tell(`${check}: ${read} read`),
+        });
+        return shownReport(report);
+      }),
+    );
 }
 
-function shownReport({ ok, read, differences, found }: LedgerReport): Shown {
-  const counted = `${read.entries} entries, ${read.statements} statements and ${read.messages} rows of messages were read`;
+function shownReport({ ok, read, differences, found, unread }: LedgerReport): Shown {
+  const files = read.archive > 0 ? `, and ${read.archive} entries of the archive` : "";
+  const left = unread.length > 0 ? `; archived months that were not read: ${unread.join(", ")}` : "";
+  const counted = `${read.entries} entries, ${read.statements} statements and ${read.messages} rows of messages were read${files}${left}`;
   const rows = differences.map(({ check, subject, detail }) => [check, subject, detail]);
   const more = found > differences.length ? `\n... and ${found - differences.length} more` : "";
   const text = ok
     ? `The ledger is in order: ${counted}.`
     : `${table(["check", "of", "difference"], rows)}${more}\n\n${found} differences; ${counted}.`;
-  return { json: { ok, found, read, differences }, text, exitCode: ok ? 0 : 1 };
+  return { json: { ok, found, read, differences, unread }, text, exitCode: ok ? 0 : 1 };
 }
 
 type CorrectOptions = Options & { note: string };

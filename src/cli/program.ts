@@ -16,8 +16,10 @@ import { addMasterCommands } from "./master.ts";
 import { addMemberCommands } from "./member.ts";
 import { addMigrateCommand } from "./migrate.ts";
 import { addPlanCommands } from "./plan.ts";
+import { addPriceCommands } from "./price.ts";
 import { addQueueCommands } from "./queue.ts";
 import { addQuotaCommands } from "./quota.ts";
+import { addRateCardCommands } from "./rate-card.ts";
 import { addRefusalCommands } from "./refusal.ts";
 import { addReviewCommands } from "./review.ts";
 import { addStatementCommands } from "./statement.ts";
@@ -30,6 +32,8 @@ const commands = [
   addMasterCommands,
   addSubaccountCommands,
   addPlanCommands,
+  addRateCardCommands,
+  addPriceCommands,
   addTransferCommands,
   addCredentialCommands,
   addKeyCommands,

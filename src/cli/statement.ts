@@ -3,15 +3,24 @@ import { type Command, Option } from "commander";
 import { findMaster } from "../accounts/find.ts";
 import { closeMaster } from "../metering/close.ts";
 import { closeDue } from "../metering/close-due.ts";
-import { listStatements, readStatement } from "../metering/read-statement.ts";
-import { billedUnits, type Statement, type StatementFigures, type StatementSummary } from "../metering/statement.ts";
+import { type ListedStatement, listStatements, readStatement } from "../metering/read-statement.ts";
+import { shownMoney, shownPrice, shownSums } from "../metering/shown-amounts.ts";
+import {
+  billedUnits,
+  type Statement,
+  type StatementFigures,
+  type StatementSummary,
+  sealedText,
+} from "../metering/statement.ts";
 import { statementCsv } from "../metering/statement-csv.ts";
 import { groupLines, onlyProfile } from "../metering/statement-groups.ts";
+import { Fault } from "../platform/errors.ts";
 import { formatId, type MasterId } from "../platform/ids.ts";
 import * as input from "./input.ts";
 import { facts, instant, table } from "./layout.ts";
 import { operator } from "./session.ts";
 import { page, shape } from "./shape.ts";
+import { lineShape, listed, moneyTables } from "./statement-money.ts";
 import { type Cli, group, type Options, runWith, type Shown, verb } from "./verb.ts";
 
 const aMaster = "mas_01kb2m5xj7e1fr0x4m4f6a0z3q";
@@ -35,10 +44,11 @@ function addList(statement: Command, cli: Cli): void {
           formatId("stm", one.id as NonNullable<typeof one.id>),
           one.period.start,
           ...cellsOf(one),
+          listed(one.totals),
         ]);
-        const header = ["number", "id", "from", ...figureNames];
+        const header = ["number", "id", "from", ...figureNames, "total"];
         const text = table(header, rows, "No period has been closed yet.");
-        return { json: { data: items.map(summaryShape), has_more: more }, text };
+        return { json: { data: items.map(listedShape), has_more: more }, text };
       }),
     );
 }
@@ -50,7 +60,7 @@ function cellsOf(figures: StatementFigures): number[] {
   return [messages, units, corrections, billedUnits(figures), credits, overageUnits, refused];
 }
 
-type ShowOptions = Options & { csv?: true; billingProfile?: string };
+type ShowOptions = Options & { csv?: true; sealed?: true; billingProfile?: string };
 
 function addShow(statement: Command, cli: Cli): void {
   verb(statement, "show", "one statement with a line for each subaccount", [
@@ -58,20 +68,34 @@ function addShow(statement: Command, cli: Cli): void {
     `statement show ${aMaster} 2026-11-01`,
     `statement show ${aMaster} 2026-11-01 --csv > november.csv`,
     `statement show ${aMaster} 2026-11-01 --billing-profile Berlin`,
+    `statement show ${aMaster} 2026-11-01 --sealed | sha256sum`,
   ])
     .argument("<master>", "mas_...", input.idOf("mas"))
     .argument("[period]", "its first day in the master's time zone, stm_..., or current (a preview)", "current")
     .option("--billing-profile <name>", 'only what stands under it; "": under none')
     .addOption(new Option("--csv", "as a table for spreadsheets").conflicts("json"))
+    .addOption(
+      new Option("--sealed", "of a closed one the text that its hash covers").conflicts([
+        "json",
+        "csv",
+        "billingProfile",
+      ]),
+    )
     .action((masterId: MasterId, name: string, options: ShowOptions) =>
       runWith(cli, options, async ({ db, clock }) => {
         const whole = await readStatement(db, operator, name, clock, masterId);
+        if (options.sealed) return { json: null, text: sealedOf(whole) };
         const profile = options.billingProfile;
         const statement = profile === undefined ? whole : onlyProfile(whole, profile === "" ? null : profile);
         if (options.csv) return { json: null, text: statementCsv(statement) };
         return shownStatement(statement);
       }),
     );
+}
+
+function sealedOf(statement: Statement): string {
+  if (statement.id === null) throw new Fault("conflict", "A preview has no hash yet; it gets one when it is closed.");
+  return sealedText(statement).trimEnd(); // its last end of line is the output's own
 }
 
 function addClose(statement: Command, cli: Cli): void {
@@ -102,6 +126,10 @@ function addClose(statement: Command, cli: Cli): void {
     });
 }
 
+function listedShape({ totals, ...statement }: ListedStatement): Record<string, unknown> {
+  return { ...summaryShape(statement), totals: totals.map(shownMoney) };
+}
+
 function summaryShape(statement: StatementSummary): Record<string, unknown> {
   return { ...(shape(statement, "stm") as object), billed: billedUnits(statement) };
 }
@@ -129,6 +157,8 @@ function shownStatement(statement: Statement): Shown {
     const of = { billingProfile: name, currency, costCentre, address, subaccounts: own.length };
     return shape({ ...of, ...figures, billed: billedUnits(figures) });
   });
-  const { profiles: _, ...json } = summaryShape(statement);
-  return { json: { ...json, groups: groupShapes }, text: parts.join("\n\n") };
+  const { profiles: _, price, lines: __, ...summary } = statement;
+  const money = { price: shownPrice(price), ...shownSums(lines), lines: lines.map(lineShape) };
+  parts.push(...moneyTables(statement));
+  return { json: { ...summaryShape(summary), ...money, groups: groupShapes }, text: parts.join("\n\n") };
 }

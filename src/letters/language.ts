@@ -1,4 +1,5 @@
 /** The languages that we write, and how instants and numbers look in them. */
+import { minorDigits, showMoney } from "../prices/money.ts";
 
 export const languages = ["en", "de"] as const;
 export type Language = (typeof languages)[number];
@@ -42,4 +43,15 @@ export function writeDate(at: Date, { language, timeZone }: Reader): string {
 /** `12,345` or `12.345` */
 export function writeCount(count: number, language: Language): string {
   return count.toLocaleString(language === "en" ? "en-US" : locales[language]);
+}
+
+/** `1,234.50 EUR` or `1.234,50 EUR`: exact, whatever the amount. */
+export function writeMoney(minor: number, currency: string, language: Language): string {
+  const digits = minorDigits(currency);
+  const [amount = ""] = showMoney(minor, currency).split(" ");
+  const format = new Intl.NumberFormat(language === "en" ? "en-US" : locales[language], {
+    minimumFractionDigits: digits,
+    maximumFractionDigits: digits,
+  });
+  return `${format.format(amount as `${number}`)} ${currency}`;
 }

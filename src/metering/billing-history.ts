@@ -10,6 +10,8 @@ import type { Principal } from "../accounts/principal.ts";
 import type { Db } from "../platform/database.ts";
 import { Fault } from "../platform/errors.ts";
 import type { StatementId, SubaccountId } from "../platform/ids.ts";
+import type { AccountPrice } from "./statement-amounts.ts";
+import { readLineAmounts } from "./stored-amounts.ts";
 
 export type BilledPeriod = Readonly<{
   statementId: StatementId;
@@ -24,6 +26,8 @@ export type BilledPeriod = Readonly<{
   corrections: number; // signed
   credits: number;
   closedAt: Date;
+  /** What its master asked of it, and nothing of what it cost; null: it had no price. */
+  price: AccountPrice | null;
 }>;
 
 export type HistoryFilter = Readonly<{
@@ -43,14 +47,15 @@ export async function listBillingHistory(
   if (rows.length === 0) throw new Fault("forbidden", "The master has not opened the billing history to this account.");
   const older =
     after === undefined ? sql`true` : sql`(t.period_start, t.id) < (${after[0]}::timestamptz, ${after[1]}::uuid)`;
-  const found = await sql<BilledPeriod>`
+  const found = await sql<Omit<BilledPeriod, "price">>`
     select t.id as "statementId", l.subaccount_id as "subaccountId", t.period_start as start, t.period_end as end,
            l.monthly_limit as "monthlyLimit", l.top_up as "topUp", l.messages, l.units, l.corrections, l.credits, t.closed_at as "closedAt"
       from statement_line l join statement t on t.id = l.statement_id
       join subaccount s on s.id = l.subaccount_id and s.master_id = t.master_id
      where l.subaccount_id = any(${rows}::uuid[]) and ${older}
      order by t.period_start desc, t.id desc limit ${limit + 1}`.execute(db);
-  return found.rows;
+  const prices = await readLineAmounts(db, found.rows);
+  return found.rows.map((row, i) => ({ ...row, price: prices[i] ?? null }));
 }
 
 /** The account's rows: this one and those that it was with masters before, each where the principal may see it. */

@@ -2,8 +2,8 @@
  * Closes a master's periods, in order, once each: an immutable statement from the ledger.
  *
  * Invariant: nothing can be charged to a closed period. Acceptance holds the master's usage row, a correction a lock of
- * its own, while they compare Postgres's clock with the period's end; here both are locked once after the end: whoever
- * was before has committed, whoever comes later sees that the period is over. Nothing is held while the ledger is read.
+ * its own, and so do prices, while they compare Postgres's clock with the period's end; here all are locked once after the
+ * end: whoever was before has committed, whoever comes later sees that the period is over. Nothing is held while the ledger is read.
  * Statements of a master have no gaps: each starts where the one before ended, and a period without any use
  * has one over zero units.
  * On failure: nothing is stored; the next run does it again and gets the same figures.
@@ -18,6 +18,8 @@ import { type Draft, draftStatement } from "./draft.ts";
 import { firstOpen } from "./open-period.ts";
 import type { Period } from "./period.ts";
 import { billedUnits, CHAIN_START, hashChain, hashLines } from "./statement.ts";
+import { totalsOf } from "./statement-amounts.ts";
+import { storeAmounts } from "./stored-amounts.ts";
 
 export type Closed = Readonly<{ id: StatementId; masterId: MasterId; period: Period; units: number }>;
 
@@ -60,6 +62,7 @@ async function isOver(db: Db, masterId: MasterId, period: Period, graceMs: numbe
   if (rows[0]?.over !== true) return false;
   await sql`select from usage where account_id = ${masterId} and period_start = ${period.start} for update`.execute(db);
   await lockCorrections(db, masterId);
+  await sql`select lock_prices(${masterId})`.execute(db);
   return true;
 }
 
@@ -85,6 +88,7 @@ async function store(trx: Db, draft: Draft, clock: Clock): Promise<StatementId |
   if (rows.length === 0) return undefined;
   await storeLines(trx, id, draft);
   await storeProfiles(trx, id, draft);
+  await storeAmounts(trx, id, draft);
   const data = {
     statement_id: formatId("stm", id),
     number,
@@ -96,6 +100,7 @@ async function store(trx: Db, draft: Draft, clock: Clock): Promise<StatementId |
     billed: billedUnits(draft),
     credits,
     overage: draft.overageUnits,
+    totals: totalsOf(draft.price).map(({ currency, minor }) => ({ currency, amount_minor: minor })),
   };
   await emit(trx, { type: "statement.closed", masterId, at: clock.now(), data }, clock);
   return id;

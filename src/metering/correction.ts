@@ -24,6 +24,8 @@ import type { Db } from "../platform/database.ts";
 import { Fault, invalid, notFound } from "../platform/errors.ts";
 import { type EntryId, formatId, type MasterId, type MessageId, newId, type SubaccountId } from "../platform/ids.ts";
 import { inTransaction } from "../platform/transaction.ts";
+import { firstArchivedFrom } from "./archive-records.ts";
+import { monthOfId } from "./months.ts";
 import { type Period, periodAt } from "./period.ts";
 
 export type NewCorrection = Readonly<{
@@ -104,8 +106,23 @@ async function findCharged(trx: Db, principal: Principal, messageId: MessageId):
     trx,
   );
   const [row] = rows;
+  await checkLive(trx, messageId);
   if (row === undefined) throw notFound("charged message");
   return row;
+}
+
+/** What is taken back of a charge is decided by all its entries: its own, and corrections of it in later months. */
+async function checkLive(trx: Db, messageId: MessageId): Promise<void> {
+  const archived = await firstArchivedFrom(trx, messageId);
+  if (archived === undefined) return;
+  const month = monthOfId(messageId);
+  const id = formatId("msg", messageId);
+  const why =
+    archived === month
+      ? `What was charged in ${month} is archived: ${id} can't be corrected any more`
+      : `${archived} is archived, where corrections of ${id} may lie: it can't be corrected`;
+  const what = `Correct a newer message of the subaccount by as many units, or restore the month: postmeter ledger restore --month ${archived}`;
+  throw new Fault("conflict", `${why}. ${what}`);
 }
 
 /**

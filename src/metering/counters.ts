@@ -58,12 +58,14 @@ export type MasterCounters = Readonly<{
   cap: number | null;
   base: number | null; // the allowance
   corrections: number;
+  creditUsed: number; // of `used`, paid by credits
 }>;
 
 export async function readMasterCounters(db: Db, masterId: MasterId, period: Period): Promise<MasterCounters> {
   const ids = idsAround(period);
   const { rows } = await sql<MasterCounters>`
-    select coalesce(u.used, 0) as used, case when u.account_id is null then t.cap else u.cap end as cap,
+    select coalesce(u.used, 0) as used, coalesce(u.credit_used, 0) as "creditUsed",
+           case when u.account_id is null then t.cap else u.cap end as cap,
            case when u.account_id is null then t.base else u.base end as base,
            corrections_of_master(${masterId}, ${period.start}, ${ids.from}::uuid, ${ids.to}::uuid) as corrections
       from (select 1) as one

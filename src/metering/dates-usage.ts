@@ -54,7 +54,7 @@ export async function listDateUsage(
     // What lies before the first date or after the last, by clocks that are apart, is theirs.
     const fromMs = i === 0 ? span.fromMs : startMs;
     const toMs = dates[i + 1]?.startMs ?? span.toMs;
-    const sums = await sumDate(db, { masterId, period }, { fromMs, toMs });
+    const sums = await sumDate(db, { masterId, period }, { fromMs, toMs, first: i === 0 });
     const ids = [...sums.keys()].sort().filter((id) => date > afterDate || id > afterSubaccount);
     const wanted = ids.slice(0, filter.limit + 1 - rows.length);
     const known = await readNames(db, wanted);
@@ -78,24 +78,33 @@ type Account = Readonly<{ masterId: MasterId; period: Period }>;
 type Part = LedgerSum & Readonly<{ id: SubaccountId; day: string; since: Date; until: Date }>;
 
 /** Of entries whose ids were made within: from the kept sums of its days of UTC, and from the entries of the others. */
-async function sumDate(db: Db, { masterId, period }: Account, span: Span): Promise<Map<SubaccountId, LedgerSum>> {
-  const { rows } = await sql<{ day: string; parts: Part[] }>`
+async function sumDate(
+  db: Db,
+  { masterId, period }: Account,
+  { first, ...span }: Span & Readonly<{ first: boolean }>,
+): Promise<Map<SubaccountId, LedgerSum>> {
+  const { rows } = await sql<{ day: string; archived: boolean; parts: Part[] }>`
     select s.entry_day::text as day,
+           exists (select from archived_days(s.entry_day, s.entry_day + 1)) as archived,
            coalesce((select json_agg(json_build_object('id', subaccount_id, 'since', since, 'until', until, 'messages', messages,
                                                        'units', units, 'corrections', corrections))
                        from usage_day u where u.entry_day = s.entry_day and u.master_id = ${masterId} and u.period_start = ${period.start}
                         and u.since < ${new Date(span.toMs)} and u.until > ${new Date(span.fromMs)}), '[]') as parts
       from summed_day s
      where s.entry_day >= ${dateAt(span.fromMs)}::date and s.entry_day <= ${dateAt(span.toMs - 1)}::date`.execute(db);
-  // A day whose parts were cut in another zone is read from its entries.
-  const whole = rows.filter(({ parts }) => parts.every((part) => within(part, span)));
+  // A day whose parts were cut in another zone is read from its entries; where those are archived, a part counts where it begins.
+  const whole = rows.filter(({ archived, parts }) => archived || parts.every((part) => within(part, span)));
   const left = spansWithout(span, new Set(whole.map(({ day }) => day)));
   const sums = await sumLedger(db, { masterId, period, spans: left });
-  for (const { id, messages, units, corrections } of whole.flatMap(({ parts }) => parts)) {
+  for (const { id, messages, units, corrections } of whole.flatMap(({ parts }) => parts.filter(begins))) {
     sums.set(id, addSums(sums.get(id) ?? EMPTY_SUM, { messages, units, corrections }));
   }
   for (const [id, sum] of sums) if (sum.messages === 0 && sum.corrections === 0) sums.delete(id);
   return sums;
+
+  function begins({ since }: Part): boolean {
+    return first || new Date(since).getTime() >= span.fromMs;
+  }
 }
 
 function within({ since, until }: Pick<Part, "since" | "until">, { fromMs, toMs }: Span): boolean {

@@ -1,9 +1,9 @@
 /** What `ledger verify` finds wrong. */
-export type Check = "counters" | "entries" | "messages" | "statements" | "days" | "credits";
+export type Check = "archive" | "counters" | "entries" | "messages" | "statements" | "days" | "credits" | "prices";
 
 export type Difference = Readonly<{
   check: Check;
-  /** The id (TypeID) of what is wrong: a message, an account, a statement; of a day of the ledger its date. */
+  /** The id (TypeID) of what is wrong: a message, an account, a statement; of a day of the ledger its date, of an archived month the month. */
   subject: string;
   detail: string;
 }>;

@@ -3,6 +3,7 @@ import { type RawBuilder, sql } from "kysely";
 import type { Db } from "../platform/database.ts";
 import { notFound } from "../platform/errors.ts";
 import { BEFORE_ALL, type MasterId, type SubaccountId } from "../platform/ids.ts";
+import { priceStatement } from "./draft-amounts.ts";
 import { sumPeriod } from "./kept-sums.ts";
 import { EMPTY_SUM, idsAround, type LedgerSum } from "./ledger.ts";
 import type { Period } from "./period.ts";
@@ -17,6 +18,7 @@ import {
   type StatementProfile,
   shareOverage,
 } from "./statement.ts";
+import { type LinePrice, withPrices } from "./statement-amounts.ts";
 
 export type Draft = Omit<Statement, Seal>;
 
@@ -28,7 +30,8 @@ export async function draftStatement(db: Db, masterId: MasterId, period: Period)
   const overage = overageUnits({ ...figures, allowance: terms.allowance });
   const lines = shareOverage(overage, unshared);
   const profiles = await readProfiles(db, masterId, lines);
-  return { format: 2, masterId, period, ...terms, ...figures, overageUnits: overage, lines, profiles };
+  const draft = { format: 2 as const, masterId, period, ...terms, ...figures, overageUnits: overage, lines, profiles };
+  return withPrices(draft, await priceStatement(db, draft));
 }
 
 type Account = Readonly<{ masterId: MasterId; period: Period }>;
@@ -50,7 +53,7 @@ async function readTerms(db: Db, masterId: MasterId, period: Period): Promise<Te
 
 const PAGE = 1000;
 
-type Unshared = Omit<StatementLine, "overageUnits">;
+type Unshared = Omit<StatementLine, "overageUnits" | keyof LinePrice>;
 
 /** Everyone who could send in the period, and everyone who did; in order of their ids. */
 async function readLines(

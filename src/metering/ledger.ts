@@ -19,6 +19,13 @@ export function addSums(a: LedgerSum, b: LedgerSum): LedgerSum {
   return { messages: a.messages + b.messages, units: a.units + b.units, corrections: a.corrections + b.corrections };
 }
 
+/** Both, account by account. */
+export function addAllSums<Id>(a: ReadonlyMap<Id, LedgerSum>, b: ReadonlyMap<Id, LedgerSum>): Map<Id, LedgerSum> {
+  const sums = new Map(a);
+  for (const [id, sum] of b) sums.set(id, addSums(sums.get(id) ?? EMPTY_SUM, sum));
+  return sums;
+}
+
 /**
  * The instants of the ids of a period's entries: they name the days (partitions) to look into. An entry's id is as
  * old as the start of its upload, a day before acceptance at the very most; `ledger verify` reports entries that lie outside.

@@ -18,6 +18,8 @@ import {
   type StatementSummary,
   shareOverage,
 } from "./statement.ts";
+import { type LinePrice, type Money, withPrices } from "./statement-amounts.ts";
+import { readAmounts, readTotals } from "./stored-amounts.ts";
 
 export type StatementFilter = Readonly<{
   masterId?: MasterId | undefined; // the operator's choice
@@ -25,13 +27,19 @@ export type StatementFilter = Readonly<{
   limit: number;
 }>;
 
+export type ListedStatement = StatementSummary &
+  Readonly<{
+    /** What the operator asks of the master, in each currency. */
+    totals: readonly Money[];
+  }>;
+
 /** Closed ones, newest first; `limit + 1` rows: the last tells that there is more. @throws Fault not-found */
 export async function listStatements(
   db: Db,
   principal: Principal,
   filter: StatementFilter,
   clock: Clock,
-): Promise<StatementSummary[]> {
+): Promise<ListedStatement[]> {
   const { id } = await findMaster(db, principal, filter.masterId, clock);
   let query = db
     .selectFrom("statement")
@@ -40,7 +48,12 @@ export async function listStatements(
     .orderBy("period_start", "desc")
     .limit(filter.limit + 1);
   if (filter.before !== undefined) query = query.where("period_start", "<", filter.before);
-  return (await query.execute()).map(summaryOf);
+  const rows = await query.execute();
+  const totals = await readTotals(
+    db,
+    rows.map((row) => row.id),
+  );
+  return rows.map((row) => ({ ...summaryOf(row), totals: totals.get(row.id) ?? [] }));
 }
 
 /**
@@ -77,7 +90,9 @@ export async function readClosed(db: Db, row: StatementRow): Promise<Statement &
   const lines = await readLines(db, row.id);
   const profiles = await readProfiles(db, row.id);
   // The first format knew no shares.
-  return { ...summary, lines: row.format === 1 ? shareOverage(summary.overageUnits, lines) : lines, profiles };
+  const shared = row.format === 1 ? shareOverage(summary.overageUnits, lines) : lines;
+  const statement = { ...summary, lines: shared, profiles };
+  return withPrices(statement, await readAmounts(db, row.id, statement));
 }
 
 function preview(draft: Draft): Statement {
@@ -105,7 +120,7 @@ async function findClosed(
 }
 
 /** In order of the subaccounts' ids, which is the order of the hash. */
-async function readLines(db: Db, id: StatementId): Promise<StatementLine[]> {
+async function readLines(db: Db, id: StatementId): Promise<Omit<StatementLine, keyof LinePrice>[]> {
   return await db
     .selectFrom("statement_line")
     .select(["subaccount_id as subaccountId", "name", "external_id as externalId", "monthly_limit as monthlyLimit"])

@@ -2,6 +2,7 @@
 import { csvRow, csvText } from "../platform/csv.ts";
 import { formatId } from "../platform/ids.ts";
 import { billedUnits, type Statement } from "./statement.ts";
+import type { LinePrice } from "./statement-amounts.ts";
 
 const header = [
   "period_start",
@@ -22,6 +23,14 @@ const header = [
   "currency",
   "cost_centre",
   "number",
+  "price_currency",
+  "fee_minor",
+  "overage_minor",
+  "discount_minor",
+  "total_minor",
+  "cost_currency",
+  "cost_minor",
+  "margin_minor",
 ];
 
 export function statementCsv({ number, period, lines, profiles }: Statement): string {
@@ -47,7 +56,24 @@ export function statementCsv({ number, period, lines, profiles }: Statement): st
       profile?.currency ?? "",
       csvText(profile?.costCentre ?? ""),
       number ?? "",
+      ...moneyOf(line),
     ];
   });
   return [header, ...rows].map(csvRow).join("");
+}
+
+/** Of one currency in nearly all cases; where there are more, each column has them in the same order. */
+function moneyOf({ price, costs, margin }: LinePrice): (string | number)[] {
+  const amounts = price?.amounts ?? [];
+  const all = <T>(of: readonly T[], value: (one: T) => string | number) => of.map(value).join(";");
+  return [
+    all(amounts, (one) => one.currency),
+    all(amounts, (one) => one.feeMinor),
+    all(amounts, (one) => one.overageMinor),
+    all(amounts, (one) => one.discountMinor),
+    all(amounts, (one) => one.totalMinor),
+    all(costs, (one) => one.currency),
+    all(costs, (one) => one.minor),
+    margin?.minor ?? "",
+  ];
 }

@@ -35,7 +35,8 @@ export function groupLines({ lines, profiles }: Pick<Statement, "lines" | "profi
 }
 
 /**
- * The sheet of one profile: its lines, and their sums as the figures. Allowance, cap, number and hashes stay those of the whole.
+ * The sheet of one profile: its lines, and their sums as the figures. Allowance, cap, number and hashes stay those of the whole, and what the operator asks of the
+ * master stands on none.
  * @param name null: the lines of no profile
  * @throws Fault not-found where no line stands under it
  */
@@ -43,5 +44,6 @@ export function onlyProfile(statement: Statement, name: string | null): Statemen
   const group = groupLines(statement).find((one) => one.name === name);
   if (group === undefined) throw notFound("line of this statement under that billing profile");
   const { lines, profile } = group;
-  return { ...statement, ...group.lines.reduce(addFigures, NO_FIGURES), lines, profiles: profile ? [profile] : [] };
+  const sums = group.lines.reduce(addFigures, NO_FIGURES);
+  return { ...statement, ...sums, price: null, lines, profiles: profile ? [profile] : [] };
 }

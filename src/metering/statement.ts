@@ -10,6 +10,7 @@ import { createHash } from "node:crypto";
 import type { MasterId, StatementId, SubaccountId } from "../platform/ids.ts";
 import { shares } from "../prices/money.ts";
 import type { Period } from "./period.ts";
+import { type AccountPrice, amountRows, type LinePrice, paidUnits } from "./statement-amounts.ts";
 
 /** Units, but for `messages` and `refused`. */
 export type StatementFigures = Readonly<{
@@ -23,6 +24,7 @@ export type StatementFigures = Readonly<{
 }>;
 
 export type StatementLine = StatementFigures &
+  LinePrice &
   Readonly<{
     subaccountId: SubaccountId;
     name: string; // this and all that follows as it was when the statement was closed
@@ -64,6 +66,8 @@ export type Statement = StatementSummary &
     lines: readonly StatementLine[];
     /** Those that lines name, in the order of their names. */
     profiles: readonly StatementProfile[];
+    /** What the operator asks of the master; null: it has no price. */
+    price: AccountPrice | null;
   }>;
 
 /** What only a closed one has. */
@@ -80,11 +84,7 @@ type Charged = Billed & Pick<StatementFigures, "credits">;
 
 /** What of it lies above the allowance, and was not paid by credits: those lift the master's cap too. 0 without an allowance. */
 export function overageUnits(sums: Charged & Pick<StatementSummary, "allowance">): number {
-  return sums.allowance === null ? 0 : Math.max(0, unpaidUnits(sums) - sums.allowance);
-}
-
-function unpaidUnits(sums: Charged): number {
-  return billedUnits(sums) - sums.credits;
+  return sums.allowance === null ? 0 : Math.max(0, paidUnits(sums) - sums.allowance);
 }
 
 /** Each line's part of `total` by what it has to pay for, in the order of the lines; a line that gets units back has none. */
@@ -92,7 +92,7 @@ export function shareOverage<L extends Charged>(
   total: number,
   lines: readonly L[],
 ): (L & Pick<StatementFigures, "overageUnits">)[] {
-  const weights = lines.map((line) => BigInt(Math.max(0, unpaidUnits(line))));
+  const weights = lines.map((line) => BigInt(Math.max(0, paidUnits(line))));
   const parts = shares(BigInt(total), weights);
   return lines.map((line, i) => ({ ...line, overageUnits: Number(parts[i]) }));
 }
@@ -124,12 +124,15 @@ export function addFigures(a: StatementFigures, b: StatementFigures): StatementF
 
 type Hashed = Omit<Statement, Exclude<Seal, "number">>;
 
-/** SHA-256 over one JSON array per line of text: first the statement's figures, then its parts. */
-export function hashLines(statement: Hashed): Buffer {
-  const hash = createHash("sha256");
+/** What its hash covers: one JSON array per line of text, first the statement's figures, then its parts (docs/audit.md). */
+export function sealedText(statement: Hashed): string {
   const rows = statement.format === 1 ? firstFormat(statement) : secondFormat(statement);
-  for (const row of rows) hash.update(`${JSON.stringify(row)}\n`);
-  return hash.digest();
+  return rows.map((row) => `${JSON.stringify(row)}\n`).join("");
+}
+
+/** SHA-256. */
+export function hashLines(statement: Hashed): Buffer {
+  return createHash("sha256").update(sealedText(statement)).digest();
 }
 
 type Rows = (readonly unknown[])[];
@@ -147,7 +150,7 @@ function firstFormat({ masterId, period, lines, ...statement }: Hashed): Rows {
 }
 
 /** Each row says what it is; a kind of rows that a statement has none of adds nothing. Profiles in the order of their names. */
-function secondFormat({ number, masterId, period, lines, profiles, ...statement }: Hashed): Rows {
+function secondFormat({ number, masterId, period, lines, profiles, price, ...statement }: Hashed): Rows {
   const terms = [statement.allowance, statement.cap, statement.overage];
   return [
     ["statement/2", number, masterId, period.start, period.end, ...terms, ...figuresOf(statement)],
@@ -158,6 +161,8 @@ function secondFormat({ number, masterId, period, lines, profiles, ...statement 
       const { subaccountId, name, externalId, monthlyLimit, topUp, billingProfile } = line;
       return ["line", subaccountId, name, externalId, monthlyLimit, topUp, billingProfile, ...figuresOf(line)];
     }),
+    ...amountRows(null, price),
+    ...lines.toSorted(byId).flatMap((line) => amountRows(line.subaccountId, line.price)),
   ];
 }
 

@@ -34,12 +34,15 @@ export async function sumDates(db: Db, asked: SummedAccount, dates: readonly Loc
 
 /**
  * The days whose parts lie each within one date. Others are read from their entries: the zone, or what is known of it, was
- * another one when they were summed.
+ * another one when they were summed. Not those of an archived day: such a part counts on the date on which it begins.
  */
 function usable(parts: readonly KeptPart[], dates: readonly LocalDate[]): KeptPart[] {
   const torn = new Set(
     parts
-      .filter(({ span }) => span !== null && dateIndex(dates, span.fromMs) !== dateIndex(dates, span.toMs - 1))
+      .filter(
+        ({ span, archived }) =>
+          !archived && span !== null && dateIndex(dates, span.fromMs) !== dateIndex(dates, span.toMs - 1),
+      )
       .map(({ day }) => day),
   );
   return parts.filter(({ day }) => !torn.has(day));

@@ -9,8 +9,10 @@ import type { Clock } from "../platform/clock.ts";
 import type { Db } from "../platform/database.ts";
 import { BEFORE_ALL, formatId, type MasterId, type SubaccountId } from "../platform/ids.ts";
 import type { Findings } from "./difference.ts";
-import { EMPTY_SUM, idAt, idsAround, sumLedger } from "./ledger.ts";
+import { sumArchived } from "./kept-sums.ts";
+import { addAllSums, idAt, idsAround, type LedgerSum, sumLedger } from "./ledger.ts";
 import type { Period } from "./period.ts";
+import type { ArchiveSeen } from "./verify-archive.ts";
 import { countsSandbox, verifySandbox } from "./verify-sandbox.ts";
 
 type Account = Readonly<{ masterId: MasterId; period: Period }>;
@@ -18,7 +20,7 @@ type Account = Readonly<{ masterId: MasterId; period: Period }>;
 const HOUR_MS = 3_600_000;
 const PAGE = 200;
 
-export async function verifyCounters(db: Db, clock: Clock, findings: Findings): Promise<void> {
+export async function verifyCounters(db: Db, clock: Clock, archive: ArchiveSeen, findings: Findings): Promise<void> {
   let after: { masterId: string; start: Date } = {
     masterId: BEFORE_ALL,
     start: new Date(0),
@@ -29,7 +31,7 @@ export async function verifyCounters(db: Db, clock: Clock, findings: Findings): 
         from usage where (master_id, period_start) > (${after.masterId}::uuid, ${after.start}::timestamptz)
        order by master_id, period_start limit ${PAGE}`.execute(db);
     for (const { masterId, start, end } of rows)
-      await verifyPeriod(db, { masterId, period: { start, end } }, clock, findings);
+      await verifyPeriod(db, { masterId, period: { start, end } }, { clock, archive, findings });
     const last = rows.at(-1);
     if (last === undefined) return;
     after = last;
@@ -44,21 +46,26 @@ type Compared = {
   topUps: number;
 };
 
-async function verifyPeriod(db: Db, { masterId, period }: Account, clock: Clock, findings: Findings): Promise<void> {
-  await verifySandbox(db, masterId, period, findings);
+type Work = Readonly<{ clock: Clock; archive: ArchiveSeen; findings: Findings }>;
+
+async function verifyPeriod(db: Db, { masterId, period }: Account, work: Work): Promise<void> {
+  const { clock, archive, findings } = work;
+  await verifySandbox(db, { masterId, period, archive }, findings);
   const throughId = idAt(clock.now().getTime() - HOUR_MS);
-  const sums = await sumLedger(db, { masterId, period, throughId, onSlice: findings.read });
+  const archived = await sumArchived(db, { masterId, period });
+  const live = await sumLedger(db, { masterId, period, throughId, onSlice: findings.read });
+  const sums = addAllSums(live, archived);
   const compared = await readCompared(db, { masterId, period }, throughId);
-  const total = [...sums.values()].reduce((sum, { units }) => sum + units, 0);
   const seen = new Set(compared.map(({ accountId }) => accountId));
   for (const [id, { units }] of sums)
     if (units !== 0 && !seen.has(id)) compared.push({ accountId: id, used: null, tail: 0, topUp: 0, topUps: 0 });
   for (const row of compared) {
     const { accountId } = row;
-    const summed = accountId === masterId ? total : (sums.get(accountId as SubaccountId) ?? EMPTY_SUM).units;
+    const summed = unitsOf(sums, { accountId, masterId });
     if (row.topUp !== row.topUps) found(`its row says ${row.topUp} units of top-ups, the top-ups ${row.topUps}`);
     if (row.used === summed + row.tail) continue;
-    const { used, ledger } = await readExactly(db, { masterId, period }, accountId);
+    const { used, live } = await readExactly(db, { masterId, period }, accountId);
+    const ledger = live + unitsOf(archived, { accountId, masterId });
     if (used !== ledger)
       found(
         used === null
@@ -71,6 +78,14 @@ async function verifyPeriod(db: Db, { masterId, period }: Account, clock: Clock,
       findings.found({ check: "counters", subject, detail: `period ${period.start.toISOString()}: ${detail}` });
     }
   }
+}
+
+function unitsOf(
+  sums: ReadonlyMap<SubaccountId, LedgerSum>,
+  { accountId, masterId }: Readonly<{ accountId: MasterId | SubaccountId; masterId: MasterId }>,
+): number {
+  if (accountId !== masterId) return sums.get(accountId as SubaccountId)?.units ?? 0;
+  return [...sums.values()].reduce((units, sum) => units + sum.units, 0);
 }
 
 /** Counters, and in the same snapshot what came after `throughId`. */
@@ -97,13 +112,13 @@ async function readExactly(
   db: Db,
   { masterId, period }: Account,
   accountId: MasterId | SubaccountId,
-): Promise<{ used: number | null; ledger: number }> {
+): Promise<{ used: number | null; live: number }> {
   const ids = idsAround(period);
-  const { rows } = await sql<{ used: number | null; ledger: number }>`
+  const { rows } = await sql<{ used: number | null; live: number }>`
     select (select used from usage where account_id = ${accountId} and period_start = ${period.start}) as used,
            (select coalesce(sum(units), 0)::bigint from usage_entry
              where master_id = ${masterId} and period_start = ${period.start} and kind = 'accept'
                and (${accountId}::uuid = ${masterId}::uuid or subaccount_id = ${accountId})
-               and id >= ${ids.from}::uuid and id < ${ids.to}::uuid) as ledger`.execute(db);
+               and id >= ${ids.from}::uuid and id < ${ids.to}::uuid) as live`.execute(db);
   return rows[0]!;
 }

@@ -15,7 +15,7 @@ type Day = Readonly<{ day: string; entries: number; summedAt: string }>;
 
 export async function verifyDays(db: Db, findings: Findings): Promise<void> {
   for (let after = "-infinity"; ; ) {
-    const [day] = await readDays(db, sql`entry_day > ${after}::date`);
+    const [day] = await readDays(db, sql`entry_day > ${after}::date and ${isLive}`);
     if (day === undefined) return;
     const details = await verifyDay(db, day, findings);
     const [now] = details.length > 0 ? await readDays(db, sql`entry_day = ${day.day}::date`) : [];
@@ -26,6 +26,9 @@ export async function verifyDays(db: Db, findings: Findings): Promise<void> {
   }
 }
 
+/** The others are held against the files of the archive (verify-archive.ts). */
+const isLive = sql`not exists (select from ledger_archive a where a.archived and a.month = date_trunc('month', entry_day::timestamp)::date)`;
+
 async function readDays(db: Db, which: ReturnType<typeof sql>): Promise<Day[]> {
   const { rows } = await sql<Day>`
     select entry_day::text as day, entries, summed_at::text as "summedAt" from summed_day
@@ -33,18 +36,67 @@ async function readDays(db: Db, which: ReturnType<typeof sql>): Promise<Day[]> {
   return rows;
 }
 
+async function verifyDay(db: Db, { day, entries }: Day, findings: Findings): Promise<Detail[]> {
+  const judge = await openDay(db, day);
+  await eachSumOfDay(db, { day, cuts: judge.cuts }, (sum, { fromMs }) => {
+    judge.take(sum, fromMs);
+    findings.read(sum.entries);
+  });
+  return judge.details(entries);
+}
+
 type Kept = Owner & LedgerSum & Readonly<{ since: Date; until: Date }>;
 type Seen = LedgerSum & Readonly<{ entries: number }>;
-type Detail = Readonly<{ subject: string; detail: string }>;
+export type Detail = Readonly<{ subject: string; detail: string }>;
 
-async function verifyDay(db: Db, { day, entries }: Day, findings: Findings): Promise<Detail[]> {
+/** The kept sums of a day, held against its entries as they are told, in any pieces. */
+export type DayJudge = Readonly<{
+  /** Instants (ms) over which no piece may reach. */
+  cuts: ReadonlySet<number>;
+  take(sum: OwnerSum, atMs: number): void;
+  /** What is wrong, when all was told. `entries`: how many it was summed with. */
+  details(entries: number): Detail[];
+}>;
+
+export async function openDay(db: Db, day: string): Promise<DayJudge> {
+  const kept = await readKept(db, day);
+  const seen = new Map<Kept, Seen>();
+  const left = new Map<string, OwnerSum>();
+  let read = 0;
+  return {
+    cuts: new Set([...kept.values()].flat().flatMap(({ since, until }) => [since.getTime(), until.getTime()])),
+    take(sum, atMs) {
+      const key = ownerKey(sum);
+      const rows = kept.get(key)?.filter(({ since, until }) => since.getTime() <= atMs && atMs < until.getTime()) ?? [];
+      for (const row of rows) seen.set(row, plus(seen.get(row), sum));
+      if (rows.length === 0) left.set(key, { ...sum, ...plus(left.get(key), sum) });
+      read += sum.entries;
+    },
+    details: (entries) => compare(day, { kept, seen, left, read, entries }),
+  };
+}
+
+const plus = (before: Seen | undefined, sum: Seen): Seen => ({
+  ...addSums(before ?? EMPTY_SUM, sum),
+  entries: (before?.entries ?? 0) + sum.entries,
+});
+
+type Compared = Readonly<{
+  kept: KeptRows;
+  /** What the entries say to each row. */
+  seen: ReadonlyMap<Kept, Seen>;
+  /** What is in no row, by owner. */
+  left: ReadonlyMap<string, OwnerSum>;
+  read: number;
+  entries: number;
+}>;
+
+function compare(day: string, { kept, seen, left, read, entries }: Compared): Detail[] {
   const details: Detail[] = [];
   const found = (owner: Owner, detail: string) => {
     const period = owner.periodStart.toISOString();
     details.push({ subject: formatId("sub", owner.subaccountId), detail: `day ${day}, period ${period}: ${detail}` });
   };
-  const kept = await readKept(db, day);
-  const { read, seen, left } = await compare(db, day, kept, findings);
   if (read !== entries)
     details.push({ subject: day, detail: `it was summed with ${entries} entries, and has ${read}` });
   for (const rows of kept.values()) {
@@ -75,33 +127,4 @@ async function readKept(db: Db, day: string): Promise<KeptRows> {
            messages, units, corrections
       from usage_day where entry_day = ${day}::date order by master_id, period_start, subaccount_id, since`.execute(db);
   return Map.groupBy(rows, ownerKey);
-}
-
-type Compared = Readonly<{
-  read: number;
-  /** What the entries say to each row. */
-  seen: ReadonlyMap<Kept, Seen>;
-  /** What is in no row, by owner. */
-  left: ReadonlyMap<string, OwnerSum>;
-}>;
-
-async function compare(db: Db, day: string, kept: KeptRows, findings: Findings): Promise<Compared> {
-  const seen = new Map<Kept, Seen>();
-  const left = new Map<string, OwnerSum>();
-  const cuts = new Set([...kept.values()].flat().flatMap(({ since, until }) => [since.getTime(), until.getTime()]));
-  const plus = (before: Seen | undefined, sum: Seen): Seen => ({
-    ...addSums(before ?? EMPTY_SUM, sum),
-    entries: (before?.entries ?? 0) + sum.entries,
-  });
-  let read = 0;
-  await eachSumOfDay(db, { day, cuts }, (sum, { fromMs }) => {
-    const key = ownerKey(sum);
-    const rows =
-      kept.get(key)?.filter(({ since, until }) => since.getTime() <= fromMs && fromMs < until.getTime()) ?? [];
-    for (const row of rows) seen.set(row, plus(seen.get(row), sum));
-    if (rows.length === 0) left.set(key, { ...sum, ...plus(left.get(key), sum) });
-    read += sum.entries;
-    findings.read(sum.entries);
-  });
-  return { read, seen, left };
 }

@@ -2,7 +2,7 @@
  * Every entry of the ledger is well formed: a charge belongs to a counter, all lie in their period; a void charges nothing; a
  * correction names a charge of its account, and takes back no more than was charged. It may come in a period without any mail.
  */
-import { sql } from "kysely";
+import { type RawBuilder, sql } from "kysely";
 import type { Db } from "../platform/database.ts";
 import { BEFORE_ALL, type EntryId, formatId, type MessageId } from "../platform/ids.ts";
 import type { Findings } from "./difference.ts";
@@ -12,10 +12,11 @@ const PAGE = 5000;
 type Problem = Readonly<{ id: string; kind: string; problem: string }>;
 type Page = Readonly<{ last: string | null; read: number; problems: Problem[] }>;
 
+const pageAfter = (after: string) => sql`select * from usage_entry where id > ${after}::uuid order by id limit ${PAGE}`;
+
 // The bounds on ids are those of idsAround().
-const page = (after: string) => sql<Page>`
-  with page as materialized (select * from usage_entry where id > ${after}::uuid order by id limit ${PAGE}),
-  m as materialized (
+const judge = (page: RawBuilder<unknown>, horizon: string) => sql<Page>`
+  with page as materialized (${page}), m as materialized (
     select u.account_id, u.period_start, u.period_end,
            uuid_at(u.period_start - interval '1 day') as first_id, uuid_at(u.period_end + interval '1 day') as end_id
       from usage u join (select distinct master_id, period_start from page) d
@@ -28,6 +29,7 @@ const page = (after: string) => sql<Page>`
       when p.accepted_at < p.period_start or p.accepted_at >= m.period_end then 'lies outside of its period'
       when p.id < m.first_id or p.id >= m.end_id then 'has an id that lies outside of its period'
       when p.kind = 'accept' then case when p.units < 1 then 'charges nothing' when p.corrects is not null then 'corrects another' end
+      when p.corrects < ${horizon}::uuid then null
       when not exists (select from usage_entry c where c.id = p.corrects and c.kind = 'accept' and c.subaccount_id = p.subaccount_id)
         then 'corrects no charge of its account'
       when (select sum(x.units) not between -c.units and 0 from usage_entry c join usage_entry x on x.corrects = c.id and x.kind = 'correction'
@@ -41,16 +43,30 @@ const page = (after: string) => sql<Page>`
          coalesce((select jsonb_agg(jsonb_build_object('id', id, 'kind', kind, 'problem', problem) order by id) from judged
                     where problem is not null), '[]') as problems`;
 
-export async function verifyEntries(db: Db, findings: Findings): Promise<void> {
+/** @param horizon corrections of what lies before this id are judged by others: entries of archived months belong to it */
+export async function verifyEntries(db: Db, horizon: string, findings: Findings): Promise<void> {
   for (let after: string = BEFORE_ALL; ; ) {
-    const { rows } = await page(after).execute(db);
-    const { last, read, problems } = rows[0]!;
+    const { last, read } = await judgePage(db, pageAfter(after), horizon, findings);
     findings.read(read);
-    for (const { id, kind, problem } of problems) {
-      const subject = kind === "correction" ? formatId("ent", id as EntryId) : formatId("msg", id as MessageId);
-      findings.found({ check: "entries", subject, detail: `its ${kind} entry ${problem}` });
-    }
     if (last === null || read < PAGE) return; // what was accepted meanwhile belongs to the next look: a relay at work has no last entry
     after = last;
   }
+}
+
+/** @param page rows of the ledger, by a query or from a file */
+export async function judgePage(
+  db: Db,
+  page: RawBuilder<unknown>,
+  horizon: string,
+  { found }: Pick<Findings, "found">,
+): Promise<Pick<Page, "last" | "read">> {
+  const { rows } = await judge(page, horizon).execute(db);
+  const { last, read, problems } = rows[0]!;
+  for (const { id, kind, problem } of problems) found({ check: "entries", ...tellEntry(id, kind, problem) });
+  return { last, read };
+}
+
+export function tellEntry(id: string, kind: string, problem: string): { subject: string; detail: string } {
+  const subject = kind === "correction" ? formatId("ent", id as EntryId) : formatId("msg", id as MessageId);
+  return { subject, detail: `its ${kind} entry ${problem}` };
 }

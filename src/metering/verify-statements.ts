@@ -1,6 +1,7 @@
 /**
- * Every statement says what the ledger and the journal of credits say, its lines share its overage as they must, its hashes are those of
- * its figures, and the statements of a master follow one another without a gap, numbered, each chained to the one before; none is left out.
+ * Every statement says what the ledger and the journal of credits say, its lines share its overage as they must, its amounts are what its
+ * terms come to, its hashes are those of its figures, and the statements of a master follow one another without a gap, numbered, each
+ * chained to the one before; none is left out.
  *
  * What nothing else remembers (names, limits, refusals, billing profiles) is proven by the hash alone.
  */
@@ -8,7 +9,8 @@ import { sql } from "kysely";
 import type { Db } from "../platform/database.ts";
 import { formatId, type MasterId, type SubaccountId } from "../platform/ids.ts";
 import type { Findings } from "./difference.ts";
-import { EMPTY_SUM, type LedgerSum, sumLedger } from "./ledger.ts";
+import { sumArchived } from "./kept-sums.ts";
+import { addAllSums, EMPTY_SUM, type LedgerSum, sumLedger } from "./ledger.ts";
 import { readClosed } from "./read-statement.ts";
 import {
   addFigures,
@@ -19,6 +21,7 @@ import {
   type Statement,
   shareOverage,
 } from "./statement.ts";
+import { verifyAmounts } from "./verify-amounts.ts";
 
 const PAGE = 200;
 
@@ -44,6 +47,7 @@ export async function verifyStatements(db: Db, findings: Findings): Promise<void
       await verifySums(db, statement, found);
       if (statement.format > 1) await verifyCredits(db, statement, found);
       verifyShares(statement, found);
+      if (statement.format > 1) await verifyAmounts(db, statement, found);
       findings.read(1);
       before = statement;
     }
@@ -95,7 +99,7 @@ function sumText({ messages, units, corrections }: LedgerSum): string {
 }
 
 async function verifySums(db: Db, { masterId, period, lines }: Statement, found: Found): Promise<void> {
-  const open = await sumLedger(db, { masterId, period });
+  const open = addAllSums(await sumLedger(db, { masterId, period }), await sumArchived(db, { masterId, period }));
   for (const line of lines) {
     const [own, ledger] = [sumText(line), sumText(open.get(line.subaccountId) ?? EMPTY_SUM)];
     open.delete(line.subaccountId);

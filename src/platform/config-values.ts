@@ -74,6 +74,17 @@ export function duration(minMs: number) {
   });
 }
 
+/** The same, or null for `never`. */
+export function durationOrNever(minMs: number) {
+  return value((given): number | null | Refusal => {
+    if (given === "never") return null;
+    const ms = milliseconds(given);
+    return ms !== undefined && ms >= minMs
+      ? ms
+      : refuse(`must be never, or a length of time of at least ${minMs / units.d}d, e.g. 400d`);
+  });
+}
+
 export const durations = value((given) => {
   const all = given.split(",").map((item) => milliseconds(item.trim()));
   const good = all.every((ms) => ms !== undefined && ms >= 1);

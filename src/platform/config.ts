@@ -147,6 +147,12 @@ function clashes(values: Partial<Settings>): string[] {
   if ((values.tlsCert === "") !== (values.tlsKey === "")) {
     problems.push("POSTMETER_TLS_CERT and POSTMETER_TLS_KEY: set both, or none for a self-signed certificate");
   }
+  const { retentionLedgerMs, retentionMessagesMs } = values;
+  if (retentionLedgerMs != null && retentionMessagesMs !== undefined && retentionMessagesMs >= retentionLedgerMs) {
+    problems.push(
+      "POSTMETER_RETENTION_MESSAGES: must be shorter than POSTMETER_RETENTION_LEDGER: a stored message needs its charge beside it",
+    );
+  }
   const ports = (["submissionPort", "submissionsPort", "httpPort", "metricsPort"] as const).filter(
     (name) => values[name],
   );
@@ -164,6 +170,7 @@ function complete(values: Settings, profile: Profile): Config {
   return {
     ...values,
     dataDir,
+    archiveDir: values.archiveDir === "" ? join(dataDir, "archive") : resolve(values.archiveDir),
     hostname: name,
     systemFrom: values.systemFrom || `postmeter@${name}`,
     publicUrl: (values.publicUrl || baseUrl(values.httpHost, values.httpPort)).replace(/\/+$/, ""),

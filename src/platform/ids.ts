@@ -39,6 +39,7 @@ export type SessionId = Id<"ses">;
 export type PlanId = Id<"plan">;
 export type TemplateId = Id<"tpl">;
 export type BillingProfileId = Id<"bil">;
+export type RateCardId = Id<"rat">;
 export type TransferId = Id<"tra">;
 export type ErasureId = Id<"era">;
 export type AlertId = Id<"alr">;
@@ -71,6 +72,7 @@ export interface IdOf {
   plan: PlanId;
   tpl: TemplateId;
   bil: BillingProfileId;
+  rat: RateCardId;
   tra: TransferId;
   era: ErasureId;
   alr: AlertId;

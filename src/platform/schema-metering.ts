@@ -1,4 +1,4 @@
-/** What was used and what is charged: the tables of 0002_metering.sql, 0015_usage_day.sql and 0041_statements.sql. */
+/** What was used and what is charged: the tables of 0002_metering.sql, 0015_usage_day.sql, 0041_statements.sql and 0046_ledger_archive.sql. */
 import type { ColumnType, Generated } from "kysely";
 import type { AccountId, EntryId, EventId, MasterId, MessageId, StatementId, SubaccountId, TopUpId } from "./ids.ts";
 
@@ -60,6 +60,28 @@ export type UsageDayTable = {
   units: number;
   corrections: number;
 };
+
+/** Archived months of the ledger (0046); a month as text, `2026-08-01`. Only the two instants at the end may change. */
+export type LedgerArchiveTable = {
+  month: string;
+  file: string;
+  entries: number;
+  kinds: ColumnType<KindTotals, string, never>;
+  first_id: string | null;
+  last_id: string | null;
+  file_bytes: number;
+  file_sha256: Buffer;
+  plain_bytes: number;
+  plain_sha256: Buffer;
+  manifest_sha256: Buffer;
+  archived_at: Date;
+  removed_at: Date | null;
+  restored_at: Date | null;
+  archived: ColumnType<boolean, never, never>;
+};
+
+/** By kind of entry. */
+export type KindTotals = Readonly<Record<string, Readonly<{ entries: number; units: number }>>>;
 
 export type TopUpTable = {
   id: TopUpId;

@@ -22,6 +22,7 @@ import type { CreditEntryTable, CreditLotTable, CreditPackTable } from "./schema
 import type { ErasureTable } from "./schema-erasure.ts";
 import type { RateWindowTable } from "./schema-limits.ts";
 import type {
+  LedgerArchiveTable,
   RefusalTable,
   StatementDueTable,
   StatementLineTable,
@@ -45,6 +46,13 @@ import type {
   TransferTable,
 } from "./schema-plans.ts";
 import type {
+  PriceChoiceTable,
+  PriceTermTable,
+  RateCardTable,
+  RateCardVersionTable,
+  StatementAmountTable,
+} from "./schema-prices.ts";
+import type {
   BodyTable,
   CapturedTable,
   DomainGrantTable,
@@ -59,6 +67,7 @@ import type {
 
 export type { ContactPolicy, Json, NotificationEmail } from "./schema-columns.ts";
 export type { DailyCapDefault, RateLimits } from "./schema-limits.ts";
+export type { KindTotals } from "./schema-metering.ts";
 export type { ItemError } from "./schema-overview.ts";
 export type { Features } from "./schema-plans.ts";
 
@@ -75,6 +84,7 @@ export type Schema = {
   usage_entry: UsageEntryTable;
   summed_day: SummedDayTable;
   usage_day: UsageDayTable;
+  ledger_archive: LedgerArchiveTable;
   top_up: TopUpTable;
   refusal: RefusalTable;
   statement: StatementTable;
@@ -114,6 +124,11 @@ export type Schema = {
   plan_version: PlanVersionTable;
   template: TemplateTable;
   billing_profile: BillingProfileTable;
+  rate_card: RateCardTable;
+  rate_card_version: RateCardVersionTable;
+  price_choice: PriceChoiceTable;
+  price_term: PriceTermTable;
+  statement_amount: StatementAmountTable;
   expiry_notice: ExpiryNoticeTable;
   master_expiry_notice: MasterExpiryNoticeTable;
   transfer: TransferTable;

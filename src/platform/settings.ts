@@ -21,6 +21,9 @@ function hidden<S extends z.ZodType>(variable: string, schema: S, meaning: strin
   return { ...setting(variable, schema, meaning), secret: true };
 }
 
+/** Three months: nothing that is still running, closing or being corrected is ever taken out of the database. */
+export const LEAST_LEDGER_MS = 93 * 86_400_000;
+
 const database = is.url("postgresql", "postgres");
 const redis = is.url("redis", "rediss", "redis+sentinel");
 const logLevel = is.oneOf("trace", "debug", "info", "warn", "error", "fatal", "silent");
@@ -94,6 +97,16 @@ export const settings = {
     "STATEMENT_GRACE",
     is.duration(0),
     "how long after a period's end its statement is closed: counters of refusals that a node could not write may come until then",
+  ),
+  retentionLedgerMs: setting(
+    "RETENTION_LEDGER",
+    is.durationOrNever(LEAST_LEDGER_MS),
+    "how long a month of the ledger stays in the database after its end, before it goes into a file of the archive; never, or at least 93d",
+  ),
+  archiveDir: setting(
+    "ARCHIVE_DIR",
+    is.text,
+    "folder of the ledger's archive, on the node that runs the jobs; empty: archive in the data folder",
   ),
   clockOffsetMs: setting(
     "CLOCK_OFFSET",

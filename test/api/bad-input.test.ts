@@ -120,7 +120,7 @@ function ask(name: string, endpoint: Endpoint, body: string): Promise<Answer> {
 function thingOf(path: string): string | undefined {
   const { things } = world.customer;
   const { mas: masters, cred: credentials, msg: queue, dom: domains, view: views, imp: imports, blk, rev } = things;
-  const { rul, plan: plans, tpl: templates, bil: billing_profiles, tra: transfers } = things;
+  const { rul, plan: plans, tpl: templates, bil: billing_profiles, rat: rate_cards, tra: transfers } = things;
   const { mem: members, key: keys } = world.master.things;
   const kinds = {
     masters,
@@ -137,6 +137,7 @@ function thingOf(path: string): string | undefined {
     plans,
     templates,
     billing_profiles,
+    rate_cards,
     transfers,
   };
   return kinds[path.split("/")[2] as keyof typeof kinds];

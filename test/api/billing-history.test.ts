@@ -37,6 +37,12 @@ describe("under one master", () => {
     master = await newMaster(door, { allowance: 20, overage: "bill" });
     shop = await newSubaccount(door, master, { monthly_limit: 50 });
     mill = await newSubaccount(door, master);
+    const card = { currency: "EUR", price_minor: 3000, included_units: 10, overage_per_1000: "100000" };
+    const standard = { ...card, name: "Standard", is_default: true };
+    await call("POST", "/v1/rate_cards", { key: master.key, body: standard });
+    const sold = (await call("POST", "/v1/rate_cards", { key: OPERATOR_KEY, body: { ...card, name: "Sold" } })).body;
+    const given = { rate_card_id: sold.id };
+    await call("PUT", `/v1/masters/${master.masterId}/price`, { key: OPERATOR_KEY, body: given });
     const { id: messageId } = (await acceptUnits(database, accountOf(master, shop.id), 30)) as { id: MessageId };
     await acceptUnits(database, accountOf(master, mill.id), 7);
     await addCorrection(db, operator, { messageId, units: -4, note: "ours" }, clock);
@@ -63,8 +69,18 @@ describe("under one master", () => {
       corrections: -4,
       billed: 26,
       credits: 0,
+      price: { included_units: expect.any(Number), units_above: expect.any(Number), amounts: [expect.any(Object)] },
       closed_at: expect.any(String),
     });
+    const [amount] = data[1].price.amounts;
+    expect(amount).toEqual({
+      currency: "EUR",
+      fee_minor: expect.any(Number),
+      overage_minor: 100 * data[1].price.units_above,
+      discount_minor: 0,
+      total_minor: amount.fee_minor + amount.overage_minor,
+    });
+    expect(JSON.stringify(data)).not.toMatch(/cost|margin|rat_|revenue/);
     await allow(master, shop.id, false);
     expect((await call("GET", path(shop.id), { key: shop.key })).status).toBe(403);
   });

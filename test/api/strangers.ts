@@ -26,6 +26,7 @@ const kinds: readonly [start: string, kind: keyof Things][] = [
   ["/v1/plans/", "plan"],
   ["/v1/templates/", "tpl"],
   ["/v1/billing_profiles/", "bil"],
+  ["/v1/rate_cards/", "rat"],
   ["/v1/transfers/", "tra"],
   ["/v1/erasures/", "era"],
   ["/v1/alert_rules/", "rul"],

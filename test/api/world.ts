@@ -26,6 +26,7 @@ export type Things = Readonly<{
   plan: string;
   tpl: string;
   bil: string;
+  rat: string;
   tra: string;
   era: string;
   rul: string;
@@ -58,7 +59,7 @@ export async function createWorld(door: Door): Promise<World> {
 }
 
 type Made = Readonly<{ id: string; key: string; keyId: string; mark: string }> &
-  Pick<Things, "stm" | "mem" | "view" | "imp" | "blk" | "plan" | "tpl" | "bil">;
+  Pick<Things, "stm" | "mem" | "view" | "imp" | "blk" | "plan" | "tpl" | "bil" | "rat">;
 
 function own(made: Made, customer: Account): Account {
   return {
@@ -80,8 +81,18 @@ async function createMaster(door: Door, mark: string): Promise<Made> {
   const tpl = await door.call("POST", "/v1/templates", { key, body: { name: `${mark} template` } });
   const profile = { name: `${mark} profile`, currency: "EUR" };
   const bil = await door.call("POST", "/v1/billing_profiles", { key, body: profile });
+  const sold = { name: `${mark} card`, currency: "EUR", price_minor: 100 };
+  const rat = await door.call("POST", "/v1/rate_cards", { key, body: sold });
   const own = { id: made.id, key, keyId: made.api_key.id, mark, stm, mem };
-  return { ...own, view: view.body.id, ...planned, plan: plan.body.id, tpl: tpl.body.id, bil: bil.body.id };
+  return {
+    ...own,
+    view: view.body.id,
+    ...planned,
+    plan: plan.body.id,
+    tpl: tpl.body.id,
+    bil: bil.body.id,
+    rat: rat.body.id,
+  };
 }
 
 /** An import and a bulk change, as far as their plans. */
@@ -95,7 +106,7 @@ async function planRuns(door: Door, key: string, mark: string): Promise<Pick<Thi
 }
 
 /** What all its customers have in common. */
-const mastersThings = ["mas", "stm", "view", "imp", "blk", "plan", "tpl", "bil"];
+const mastersThings = ["mas", "stm", "view", "imp", "blk", "plan", "tpl", "bil", "rat"];
 
 async function createCustomer(door: Door, master: Made, mark: string): Promise<Account> {
   const { key } = master;
@@ -148,6 +159,7 @@ async function createCustomer(door: Door, master: Made, mark: string): Promise<A
     plan: master.plan,
     tpl: master.tpl,
     bil: master.bil,
+    rat: master.rat,
     rul: rul.id,
   };
   const ids = Object.entries(things).flatMap(([kind, id]) => (mastersThings.includes(kind) ? [] : [id]));

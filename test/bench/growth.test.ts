@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { sumDays } from "../../src/metering/sum-days.ts";
 import { verifyLedger } from "../../src/metering/verify.ts";
 import { testDatabase } from "../support/database.ts";
+import { unguarded } from "../support/tampering.ts";
 import { tenants } from "../support/tenants.ts";
 import { drained } from "./growth-drain.ts";
 import { type Figure, verdictOf } from "./growth-figures.ts";
@@ -43,6 +44,7 @@ describe("seeds", () => {
 
   test("control: an entry and a message that are taken away are both found", async () => {
     const { db, clock, pool } = await seeded();
+    await unguarded({ pool });
     await pool.query("delete from usage_entry where id = (select min(id::text)::uuid from usage_entry)");
     await pool.query("delete from message where id = (select min(id::text)::uuid from message)");
     const { ok, differences } = await verifyLedger(db, clock);

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { expect, test } from "vitest";
 import { messageShape } from "../../src/api/message-shape.ts";
 import { periodAt } from "../../src/metering/period.ts";
@@ -91,6 +92,13 @@ test("a statement is previewed, closed when its period is over, and exported", a
     chain_hash: expect.any(String),
   });
   expect((await json("statement", "list", mas)).data).toHaveLength(1);
+  const sealed = await run("statement", "show", mas, date, "--sealed");
+  const { lines_hash } = await json("statement", "show", mas, date);
+  expect(createHash("sha256").update(sealed.out).digest("hex")).toBe(lines_hash);
+  expect(await run("statement", "show", mas, "--sealed")).toMatchObject({
+    code: 1,
+    err: expect.stringContaining("preview"),
+  });
   const { out } = await run("statement", "show", mas, date, "--csv");
   expect(out.split("\r\n")[0]).toMatch(/^period_start,/);
   expect(out).toContain('"Corner Shop","",100,0,1,3,0,3');

@@ -53,6 +53,8 @@ test("wrong usage ends with 2 and names what is wrong, before anything is opened
     [["quota", "set", "me", "1"], "of a master (mas_...) or of a subaccount"],
     [["queue", "list", "--color"], "unknown option '--color'"],
     [["ledger", "correct", "msg_01kb2m5xj7e1fr0x4m4f6a0z3q", "-3"], "required option '--note"],
+    [["ledger", "archive", "--month", "2026-13"], "It must be a month like 2026-08"],
+    [["ledger", "restore"], "required option '--month"],
   ];
   for (const [argv, said] of wrong) {
     const { code, out, err } = await runWith({}, ...argv);
@@ -163,6 +165,7 @@ test("the doctor finds a healthy database healthy, and says what is wrong with a
     "oldest transaction",
     "queue",
     "jobs",
+    "archive",
     "Redis",
     "certificate",
   ]);

@@ -141,6 +141,7 @@ export function viewOf(world: World, account: Master | Customer): Account {
     plan: none("plan"),
     tpl: none("tpl"),
     bil: none("bil"),
+    rat: none("rat"),
     tra: none("tra"),
     era: none("era"),
     rul: none("rul"),

@@ -7,6 +7,7 @@ import { expectedVersions } from "../../src/api/etag.ts";
 import { negotiate } from "../../src/api/negotiate.ts";
 import { Problem } from "../../src/api/problem.ts";
 import { receivedField } from "../../src/mail/trace.ts";
+import { NO_PRICE } from "../../src/metering/statement-amounts.ts";
 import { statementCsv } from "../../src/metering/statement-csv.ts";
 import { networks, originOf } from "../../src/platform/client-address.ts";
 import { formatId, newId, parseId, type SubaccountId } from "../../src/platform/ids.ts";
@@ -93,7 +94,7 @@ export const doorProperties = {
     const line = { subaccountId, name, externalId: name, monthlyLimit: 1, topUp: 0, messages: 1, units: 1 };
     const csv = statementCsv({
       period: { start: now, end: now },
-      lines: [{ ...line, corrections: 0, billingProfile: name }],
+      lines: [{ ...line, ...NO_PRICE, corrections: 0, billingProfile: name }],
       profiles: [{ name, currency: "EUR", costCentre: name }],
     } as unknown as Parameters<typeof statementCsv>[0]);
     const row = csv.slice(csv.indexOf("\r\n") + 2);

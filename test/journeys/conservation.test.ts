@@ -2,6 +2,7 @@
 import { beforeAll, expect, test } from "vitest";
 import { createTenant, type Tenant } from "../support/relay.ts";
 import type { Sent } from "../support/sessions.ts";
+import { unguarded } from "../support/tampering.ts";
 import { openScene } from "./scene.ts";
 
 const scene = await openScene({
@@ -51,6 +52,7 @@ test("a message that is gone, one that waits for nobody, and a bounce that nobod
 });
 
 test("a wrong counter, a wrong entry and a passed limit are found", async () => {
+  await unguarded(scene.database);
   const counter = await broken("update usage set used = used + 1", "update usage set used = used - 1");
   expect(counter).toContainEqual(expect.stringMatching(/^sub_\w+ from \S+: its counter says 13, the ledger 12$/));
   expect(counter).toContainEqual(expect.stringMatching(/^ledger verify, counters: sub_\w+ /));

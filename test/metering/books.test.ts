@@ -15,6 +15,7 @@ import { addFigures, NO_FIGURES, type Statement } from "../../src/metering/state
 import { groupLines } from "../../src/metering/statement-groups.ts";
 import { verifyLedger } from "../../src/metering/verify.ts";
 import { formatId, type SubaccountId } from "../../src/platform/ids.ts";
+import { unguarded } from "../support/tampering.ts";
 import { type History, history, type Played, play } from "./histories.ts";
 
 type Sum = { messages: number; units: number; corrections: number };
@@ -282,6 +283,7 @@ describe("one number that is wrong is found", () => {
 
   test.each(lies)("%s", async (_of, lie, check) => {
     const { db, clock } = played.database;
+    await unguarded(played.database);
     const lied = db.transaction().execute(async (trx) => {
       expect(Number((await sql.raw(lie).execute(trx)).numAffectedRows)).toBeGreaterThan(0);
       const { differences } = await verifyLedger(trx, clock);

@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import { sumLedger } from "../../src/metering/ledger.ts";
 import { periodAt } from "../../src/metering/period.ts";
 import { testDatabase } from "../support/database.ts";
+import { unguarded } from "../support/tampering.ts";
 import { tenants } from "../support/tenants.ts";
 
 const database = await testDatabase();
@@ -36,6 +37,7 @@ test.for([
   ["a few, though the counter knows of none", 7, 0],
   ["a few, though the counter says far too much", 7, 1_000_000_000],
 ] as const)("%s: the sums are those of the entries, and others' are not in", async ([, sliceEntries, used]) => {
+  await unguarded(database);
   await db.deleteFrom("usage_entry").execute();
   await fill(acme.master.id, 100, 1);
   await fill(acme.master.id, 50, 500_000); // sparse, over hours

@@ -48,8 +48,8 @@ describe("with two periods, one of them closed", () => {
 
   test("progress is told check by check", async () => {
     const told: string[] = [];
-    await verifyLedger(database.db, database.clock, ({ check }) => told.push(check));
-    expect([...new Set(told)]).toEqual(["counters", "entries", "messages", "statements"]);
+    await verifyLedger(database.db, database.clock, { onProgress: ({ check }) => told.push(check) });
+    expect([...new Set(told)]).toEqual(["counters", "entries", "messages", "statements", "prices"]);
   });
 
   const newEntry = (columns: string) =>
@@ -295,11 +295,9 @@ test("while mail is accepted all the time, nothing is found, and the walk does n
   let entries = 0;
   for (let i = 0; i < 15 || entries < 20; i += 1) {
     const pages: number[] = [];
-    const report = await verifyLedger(
-      database.db,
-      database.clock,
-      ({ check, read }) => check === "entries" && pages.push(read),
-    );
+    const report = await verifyLedger(database.db, database.clock, {
+      onProgress: ({ check, read }) => check === "entries" && pages.push(read),
+    });
     expect(report.differences).toEqual([]);
     entries = report.read.entries;
     expect(pages).toHaveLength(Math.floor(entries / 5000) + 1); // only the last is not full

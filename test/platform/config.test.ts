@@ -48,6 +48,8 @@ describe("defaults", () => {
       retentionMessagesMs: 2_592_000_000,
       retentionClosedMs: 7_776_000_000,
       statementGraceMs: 3_600_000,
+      retentionLedgerMs: null,
+      archiveDir: join(dataDir, "archive"),
       authCleartext: "loopback",
       upstreamUrl: "capture:",
       publicUrl: "http://127.0.0.1:8080",
@@ -100,6 +102,10 @@ describe("refusals", () => {
     ["POSTMETER_HOSTNAME", "under_score"],
     ["POSTMETER_SYSTEM_FROM", "nobody"],
     ["POSTMETER_RETENTION_EVENTS", "30 days"],
+    ["POSTMETER_RETENTION_LEDGER", "92d"],
+    ["POSTMETER_RETENTION_LEDGER", "0"],
+    ["POSTMETER_RETENTION_LEDGER", "400"],
+    ["POSTMETER_RETENTION_LEDGER", "no"],
     ["POSTMETER_CLOCK_OFFSET", "tomorrow"],
     ["POSTMETER_PROCESSES", "1.5"],
     ["POSTMETER_DNS_SERVERS", "resolver.example:53"],
@@ -138,6 +144,16 @@ describe("refusals", () => {
     expect(problems({ POSTMETER_HTTP_PORT: "0", POSTMETER_SUBMISSION_PORT: "0" })).toEqual([]);
   });
 
+  test("messages that would be kept longer than their charges are refused", () => {
+    const kept = (messages: string, ledger: string) =>
+      problems({ POSTMETER_RETENTION_MESSAGES: messages, POSTMETER_RETENTION_LEDGER: ledger });
+    expect(kept("400d", "400d")).toEqual([
+      expect.stringMatching(/^POSTMETER_RETENTION_MESSAGES: must be shorter than/),
+    ]);
+    expect(kept("399d", "400d")).toEqual([]);
+    expect(kept("4000d", "never")).toEqual([]);
+  });
+
   test("no secret is ever shown, not even a bad one", () => {
     const found = problems({
       POSTMETER_SECRET: "hunter2!",
@@ -157,6 +173,11 @@ describe("values", () => {
     expect(config).toMatchObject({ retryScheduleMs: [500, 10_000, 120_000], retentionBodiesMs: 0 });
     expect(load({ POSTMETER_CLOCK_OFFSET: "+31d" }).clockOffsetMs).toBe(2_678_400_000);
     expect(load({ POSTMETER_CLOCK_OFFSET: "-90m" }).clockOffsetMs).toBe(-5_400_000);
+  });
+
+  test("the ledger's archive has a folder, and a retention only where it is asked for", () => {
+    const config = load({ POSTMETER_RETENTION_LEDGER: "93d", POSTMETER_ARCHIVE_DIR: join(dataDir, "x", "..", "cold") });
+    expect(config).toMatchObject({ retentionLedgerMs: 8_035_200_000, archiveDir: join(dataDir, "cold") });
   });
 
   test("lists of networks and resolvers are read, in both families", () => {

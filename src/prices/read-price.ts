@@ -1,0 +1,58 @@
+/** What an account pays by, as the API, the CLI and the portal show it: now, from the next period, and before. */
+import type { Master, Subaccount } from "../accounts/account.ts";
+import { findMaster, findSubaccount } from "../accounts/find.ts";
+import type { Principal } from "../accounts/principal.ts";
+import type { Clock } from "../platform/clock.ts";
+import type { Db } from "../platform/database.ts";
+import { notFound } from "../platform/errors.ts";
+import type { AccountId, MasterId } from "../platform/ids.ts";
+import { type Payer, type PriceChoice, readChoice } from "./choose-price.ts";
+import type { Segment } from "./fees.ts";
+import { readTerms } from "./read-segments.ts";
+import { segmentsOf } from "./segments.ts";
+
+export type Price = Readonly<{
+  choice: PriceChoice;
+  /** Null: no price. */
+  now: Segment | null;
+  /** The one that is to come; null also where the price ends with the period: `now.until` says so. */
+  next: Segment | null;
+  /** All there were and that are known to come, newest first; between them there was no price. */
+  history: readonly Segment[];
+}>;
+
+/** @throws Fault not-found, also for a subaccount that asks: prices are its master's to see */
+export async function readPrice(db: Db, principal: Principal, payer: Payer, clock: Clock): Promise<Price> {
+  if (principal.kind === "subaccount") throw notFound("price");
+  const account = await findPayer(db, principal, payer, clock);
+  const segments = await readSegments(db, account, null);
+  const now = clock.now();
+  return {
+    choice: await readChoice(db, account.id, now),
+    now: segments.find((one) => one.from <= now && (one.until === null || one.until > now)) ?? null,
+    next: segments.find((one) => one.from > now) ?? null,
+    history: segments.toReversed(),
+  };
+}
+
+/** `bornAt`: null of a master. */
+export type PayerFound = Readonly<{ id: AccountId; masterId: MasterId; bornAt: Date | null; priced: boolean }>;
+
+async function findPayer(db: Db, principal: Principal, payer: Payer, clock: Clock): Promise<PayerFound> {
+  if ("master" in payer) return payerOf(await findMaster(db, principal, payer.master, clock));
+  return payerOf(await findSubaccount(db, principal, payer.subaccount, clock));
+}
+
+export function payerOf(account: Master | Subaccount): PayerFound {
+  if (!("masterId" in account)) return { id: account.id, masterId: account.id, bornAt: null, priced: true };
+  const { id, masterId, createdAt, own, sandbox } = account;
+  return { id, masterId, bornAt: createdAt, priced: !own && !sandbox };
+}
+
+/** What ruled and is known to rule of one account; what begins at `until` or later is left out. */
+export async function readSegments(db: Db, account: PayerFound, until: Date | null): Promise<Segment[]> {
+  const { id, masterId, bornAt, priced } = account;
+  if (!priced) return [];
+  const { own, defaults } = await readTerms(db, masterId, until, id);
+  return segmentsOf(own.get(id) ?? [], bornAt, defaults);
+}

@@ -1,0 +1,44 @@
+/** Terms by the names of their members at the doors: the same from the API and the command line. */
+import type { Segment } from "./fees.ts";
+import type { PriceCycle, PriceTerms } from "./terms.ts";
+
+export type ShownTerms = {
+  currency: string;
+  price_minor: number;
+  cycle: PriceCycle;
+  included_units: number | null;
+  overage_per_1000: string;
+  ceiling_minor: number | null;
+};
+
+export function shownTerms(terms: PriceTerms): ShownTerms {
+  return {
+    currency: terms.currency,
+    price_minor: terms.priceMinor,
+    cycle: terms.cycle,
+    included_units: terms.includedUnits,
+    overage_per_1000: terms.overagePer1000,
+    ceiling_minor: terms.ceilingMinor,
+  };
+}
+
+export type ShownSegment = ShownTerms & {
+  from: string;
+  until: string | null;
+  source: Segment["source"];
+  source_id: string;
+  source_version: number;
+  discount_bp: number;
+};
+
+export function shownSegment({ from, until, source, of, n, discountBp, terms }: Segment): ShownSegment {
+  return {
+    from: from.toISOString(),
+    until: until?.toISOString() ?? null,
+    source,
+    source_id: of,
+    source_version: n,
+    discount_bp: discountBp,
+    ...shownTerms(terms),
+  };
+}
