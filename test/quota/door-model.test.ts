@@ -195,7 +195,7 @@ async function play(w: World, model: Model, one: Step): Promise<[told: string[],
   return [[], []];
 }
 
-async function check(at: TestDatabase, call = "accept_batch", runs: fc.Parameters<[Step[]]> = { numRuns: 40 }) {
+async function check(at: TestDatabase, call: string, runs: fc.Parameters<[Step[]]>) {
   const setClock = await standingClock(at);
   const counts: Record<string, number> = {};
   const result = await fc.check(
@@ -213,9 +213,21 @@ async function check(at: TestDatabase, call = "accept_batch", runs: fc.Parameter
   return { counts, failure: result.failed ? fc.defaultReportMessage(result) : "" };
 }
 
+const toA = (units: number, byCredential = false): Sent => ({ who: 0, byCredential, units });
+/** With every answer. */
+const eventful: Step[] = [
+  { do: "month", of: 0, units: 6 },
+  { do: "reserve", of: 0, units: 3 },
+  { do: "transactional", of: 0, is: true },
+  { do: "send", messages: [toA(3), toA(1), toA(2, true), toA(2, true)] },
+  { do: "limit", of: 0, limits: { minute: 6 } },
+  { do: "credits", of: 0, units: 9 },
+  { do: "send", messages: [toA(5), toA(2)] },
+];
+
 test("each message is decided as the list says", { timeout: 60_000 }, async () => {
   await using at = await testDatabase();
-  const { counts, failure } = await check(at);
+  const { counts, failure } = await check(at, "accept_batch", { numRuns: 40, examples: [[eventful]] });
   expect(failure).toBe("");
   expect(Object.keys(counts).sort()).toEqual(["accepted", "rate", "reserved", "subaccount"]);
   expect(await disagreements(at)).toEqual([]);
