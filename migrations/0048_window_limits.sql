@@ -1,12 +1,13 @@
 -- What a window of a short time may hold, and what is kept for transactional mail, stand where the door reads them anyway: in the window and in
 -- the usage row. Gathered from the accounts in each call, they were most of what such limits cost a message.
 
+-- In the order in which messages lock them, so that none that is under way waits for this in a circle.
+alter table usage add column reserve bigint not null default 0;
+alter table usage add column credited boolean not null default false;   -- there are credits, or there were when this was last looked at
 alter table rate_window add column most bigint;                  -- null, without a ramp too: not in force
 alter table rate_window add column ramp bigint[];                -- as the subaccount's daily cap (0022): whichever of the two is lower
 alter table rate_window add column ramp_started_at timestamptz;
 alter table rate_window add column total bigint not null default 0;   -- of all slots
-alter table usage add column reserve bigint not null default 0;
-alter table usage add column credited boolean not null default false;   -- there are credits, or there were when this was last looked at
 
 -- Null: no limit at that moment.
 create function window_most(p_most bigint, p_ramp bigint[], p_started timestamptz, p_at timestamptz) returns bigint language sql stable as
@@ -85,7 +86,7 @@ on conflict (id, span) do update set most = excluded.most, ramp = excluded.ramp,
 update usage u set reserve = coalesce(s.reserve, 0), credited = credits_left(s.id, pm_now()) > 0 from subaccount s
  where s.id = u.account_id and u.guarded and u.period_end > pm_now();
 
-drop function lock_windows(uuid[], uuid[]);
+-- lock_windows (0020) stays: who is in the middle of a call while this commits goes on in the accept_batch before, which asks it.
 
 -- The moment of acceptance (0006, 0023), which reads them there, and looks for credits only where there are any: of those no message costs
 -- more than it has units. Its parameters and its

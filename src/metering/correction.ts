@@ -137,6 +137,9 @@ async function holdPeriod(trx: Db, masterId: MasterId, clock: Clock): Promise<Pe
   const { rows } = await sql<{ inside: boolean }>`
     select pm_now() >= ${period.start}::timestamptz and pm_now() < ${period.end}::timestamptz as inside`.execute(trx);
   if (rows[0]?.inside !== true) throw new Fault("conflict", "The period has just changed. Try again.");
+  // Where nothing is sent its row alone keeps the period's bounds, and tells that a closed master has one more to close (open-period.ts).
+  // Almost always it is there; else the period's first message waits for this to commit.
+  await sql`select open_usage(${masterId}, ${period.start}, ${period.end})`.execute(trx);
   return period;
 }
 

@@ -122,3 +122,26 @@ test("what is taken back is set off against what comes next", async () => {
   expect(await report(options)).toBe(2);
   expect(stripe.sum("cus_eve")).toBe(15);
 });
+
+test("what was taken back as a whole and charged again has an identifier of its own", async () => {
+  const stripe = await fakeStripe();
+  const master = await newMaster(door);
+  const relay = `http://127.0.0.1:${api.port}`;
+  const file = join(folder, "again.json");
+  const options = { relay, relayKey: master.key, stripe: stripe.url, stripeKey: "sk_test", file };
+  const fay = await customer(master, "cus_fay");
+  const told = [];
+  for (const [units, kind] of [
+    [10, "accept"],
+    [-10, "correction"],
+    [14, "accept"],
+    [-6, "correction"],
+    [8, "accept"],
+  ] as const) {
+    await fay.used(0, units, kind);
+    await sumDays(database.db);
+    await report(options);
+    told.push(stripe.sum("cus_fay"));
+  }
+  expect(told).toEqual([10, 10, 14, 14, 16]); // of 10, 0, 14, 8, 16 units: what is above what was told before
+});

@@ -186,7 +186,13 @@ describe.skipIf(!php)("the module", () => {
     );
     expect((await run(master, "ChangePackage", { configoption1: "Nothing" })).answer).toMatch(/plan/);
     expect((await run(master, "UsageUpdate")).updated).toMatchObject([{ id: "17", bwusage: 0, bwlimit: 42 }]);
+    const points = await run(master, "ChangePackage", { configoption1: "Custom", configoption2: "10.000" });
+    expect(points.answer).toMatch(/\/monthly_limit/);
     const signOn = await run(master, "ServiceSingleSignOn");
+    // The log of WHMCS has the calls, and no secret.
+    expect(made.logged).toMatch(/"password":"\*\*\*"/);
+    expect(made.logged + signOn.logged).not.toContain(made.saved.Password);
+    expect(signOn.logged).toMatch(/"url":"\*\*\*"/);
     expect(signOn.answer).toMatchObject({ success: true, redirectTo: expect.stringMatching(/^https:/) });
     expect((await run(master, "TerminateAccount")).answer).toBe("success");
     expect((await run(master, "ServiceSingleSignOn")).answer).toMatchObject({
@@ -213,12 +219,16 @@ namespace Illuminate\Database\Capsule {
 }
 namespace {
     define('WHMCS', true);
+    $logged = '';
+    function logModuleCall($module, $action, $request, $response, $processed, $secrets) {
+        $GLOBALS['logged'] .= str_replace($secrets, '***', $request . $response);
+    }
     class Properties { public $saved = []; public function save($values) { $this->saved = $values; } }
     require $argv[1];
     $params = json_decode(stream_get_contents(STDIN), true);
     $properties = new Properties();
     $params['model'] = (object) ['serviceProperties' => $properties, 'created_at' => new DateTime('@1790000000')];
     $answer = ('postmeter_' . $argv[2])($params);
-    echo json_encode(['answer' => $answer, 'saved' => $properties->saved, 'updated' => Illuminate\Database\Capsule\Manager::$updated]);
+    echo json_encode(['answer' => $answer, 'saved' => $properties->saved, 'updated' => Illuminate\Database\Capsule\Manager::$updated, 'logged' => $logged]);
 }
 `;

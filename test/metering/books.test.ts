@@ -1,12 +1,15 @@
 /**
- * Whatever happens in whatever order, the books agree: what was answered, the ledger, the counters, the statements with their groups, the
- * export and the journal of credits, to the unit; and one number that is wrong anywhere is found.
+ * Whatever happens in whatever order, the books agree: what was answered, the ledger, the counters, the statements with their groups,
+ * usage by date, the export and the journal of credits, to the unit; and one number that is wrong anywhere is found.
  */
 import fc from "fast-check";
 import { sql } from "kysely";
 import { beforeAll, describe, expect, test } from "vitest";
-import type { MasterPrincipal } from "../../src/accounts/principal.ts";
+import { findMaster } from "../../src/accounts/find.ts";
+import type { MasterPrincipal, Operator } from "../../src/accounts/principal.ts";
+import { listDateUsage } from "../../src/metering/dates-usage.ts";
 import { exportUsage, type UsageRow } from "../../src/metering/export.ts";
+import { periodDate, rulingAnchor } from "../../src/metering/period.ts";
 import { listStatements, readStatement } from "../../src/metering/read-statement.ts";
 import { addFigures, NO_FIGURES, type Statement } from "../../src/metering/statement.ts";
 import { groupLines } from "../../src/metering/statement-groups.ts";
@@ -139,7 +142,26 @@ async function expectAgreement(played: Played): Promise<void> {
     key: byRow(keyOf(row.masterId, row.periodStart, row.subaccountId), row.since),
   }));
   expect(summed(handed)).toEqual(summed(ofRow));
+  for (const statement of statements) await expectDates(played, statement, entries);
   expect((await verifyLedger(database.db, database.clock)).differences).toEqual([]);
+}
+
+/** Usage by date is that of the entries, each on the date of its id in the zone that rules the period. */
+async function expectDates(
+  { database: { db, clock } }: Played,
+  { masterId, period }: Statement,
+  entries: Awaited<ReturnType<typeof entriesOf>>,
+): Promise<void> {
+  const house: Operator = { kind: "operator", via: "cli" };
+  const { calendar } = await findMaster(db, house, masterId, clock);
+  const dateOf = new Intl.DateTimeFormat("sv-SE", { timeZone: rulingAnchor(calendar, period).timeZone });
+  const within = (ms: number) => Math.min(Math.max(ms, period.start.getTime()), period.end.getTime() - 1);
+  const own = entries.filter(({ key, sub }) => key === keyOf(masterId, period.start, sub));
+  const expected = summed(own.map((entry) => ({ ...entry, key: `${dateOf.format(within(entry.ms))} ${entry.sub}` })));
+  if (expected.size === 0) return; // where nothing was used, bounds of an earlier calendar are not kept
+  const filter = { masterId, period: periodDate(calendar, period), limit: 1000 };
+  const rows = await listDateUsage(db, house, filter, clock);
+  expect(summed(rows.map((row) => ({ ...row, key: `${row.date} ${row.subaccountId}` })))).toEqual(expected);
 }
 
 test("after any history the books agree to the unit", { timeout: 60_000 }, async () => {

@@ -1,6 +1,8 @@
 import { expect, test } from "vitest";
+import { changeMaster } from "../../src/accounts/change-master.ts";
 import type { MasterPrincipal, Operator } from "../../src/accounts/principal.ts";
 import { closeMaster } from "../../src/metering/close.ts";
+import { closeDue } from "../../src/metering/close-due.ts";
 import { addCorrection } from "../../src/metering/correction.ts";
 import { readDailyUsage } from "../../src/metering/daily.ts";
 import { periodAt } from "../../src/metering/period.ts";
@@ -11,7 +13,7 @@ import { verifyLedger } from "../../src/metering/verify.ts";
 import type { MessageId } from "../../src/platform/ids.ts";
 import { newId } from "../../src/platform/ids.ts";
 import { seedMaster, seedSubaccount } from "../support/accounts.ts";
-import { testDatabase } from "../support/database.ts";
+import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { acceptUnits, later } from "../support/ledger.ts";
 import { utcMonths } from "../support/submission.ts";
 import { unguarded } from "../support/tampering.ts";
@@ -181,4 +183,41 @@ test("a statement waits for a correction that is under way, and no later one get
   await closing;
   const statement = await readStatement(after.db, operator, start.toISOString().slice(0, 10), after.clock, masterId);
   expect(statement.corrections).toBe(-2);
+});
+
+const DAY_MS = 86_400_000;
+
+test("a charge of a master that has closed since is taken back on a statement of its own", async () => {
+  const { database, masterId, messageId } = await charged();
+  await database.pool.query("update master set state = 'closed' where id = $1", [masterId]);
+  await using after = await later(database, 62 * DAY_MS);
+  expect(await closeMaster(after.db, masterId, after)).toMatchObject([{ units: 10 }]);
+  await addCorrection(after.db, operator, { messageId, units: -4, note: "late" }, after.clock);
+  await using end = await later(after, 31 * DAY_MS);
+  const closed = await closeDue(end.db, { ...end, graceMs: 0 });
+  const { rows } = await end.pool.query(
+    "select sum(corrections)::int as corrections, count(*)::int as n from statement",
+  );
+  expect(rows).toEqual([{ corrections: -4, n: 1 + closed }]);
+});
+
+test("a correction alone keeps the bounds of its period until that is closed, whatever calendars come after", async () => {
+  const { database, masterId, messageId } = await charged();
+  const change = async (at: TestDatabase, anchorDay: number) =>
+    void (await changeMaster(at.db, operator, masterId, { anchorDay }, {}, at.clock));
+  const { end } = periodAt(utcMonths, database.clock.now());
+  const next = periodAt(utcMonths, end);
+  const untilMs = (at: Date, days: number) => at.getTime() + days * DAY_MS - database.clock.now().getTime();
+  await using idle = await later(database, untilMs(next.start, 25));
+  await addCorrection(idle.db, operator, { messageId, units: -4, note: "in a month without mail" }, idle.clock);
+  await change(idle, 10);
+  await using once = await later(database, untilMs(next.end, 20)); // that of day 10 rules
+  await change(once, 20);
+  await using after = await later(database, untilMs(next.end, 90));
+  await closeMaster(after.db, masterId, after);
+  const { rows } = await after.pool.query(
+    "select period_start, period_end from statement where master_id = $1 and corrections = -4",
+    [masterId],
+  );
+  expect(rows).toEqual([{ period_start: next.start, period_end: next.end }]);
 });

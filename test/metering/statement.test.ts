@@ -11,6 +11,7 @@ import { formatId, type MasterId, type MessageId } from "../../src/platform/ids.
 import { type MasterSeed, seedMaster, seedSubaccount } from "../support/accounts.ts";
 import { type TestDatabase, testDatabase } from "../support/database.ts";
 import { acceptUnits, later } from "../support/ledger.ts";
+import { silentLog } from "../support/log.ts";
 import { utcMonths } from "../support/submission.ts";
 
 const DAY_MS = 86_400_000;
@@ -254,6 +255,28 @@ test("one master that fails stops no other, and the job says so at the end", asy
   expect(rows.map((row) => row.master_id)).toEqual(others.map((other) => other.masterId).toSorted());
   await database.pool.query("drop trigger fails on statement");
   expect(await closeDue(after.db, { ...after, graceMs })).toBe(1);
+});
+
+test("a master that fails slowly takes none of the time of others", async () => {
+  const { database, masterId } = await used();
+  for (let n = 0; n < 2; n += 1) await seedMaster(database);
+  await database.pool.query(
+    "create function no_statement() returns trigger language plpgsql as $$ begin raise exception 'no'; end $$",
+  );
+  await database.pool.query(
+    `create trigger fails before insert on statement for each row when (new.master_id = '${masterId}') execute function no_statement()`,
+  );
+  await using after = await afterPeriod(database);
+  let now = 0;
+  using clock = vi.spyOn(performance, "now").mockImplementation(() => now);
+  const fails = () => {
+    now += 1e6;
+  };
+  const log = { ...silentLog, error: fails } as typeof silentLog;
+  const run = closeDue(after.db, { ...after, graceMs, log, budgetMs: 1000 });
+  await expect(run).rejects.toThrow("the statements of 1 masters could not be closed");
+  clock.mockRestore();
+  expect((await after.pool.query("select from statement")).rowCount).toBe(2);
 });
 
 test("masters with nothing to close cost one statement in all, in the last days of a month and with none closed yet too", async () => {

@@ -87,3 +87,12 @@ export async function disagreements({ pool }: Database): Promise<unknown[]> {
   );
   return rows;
 }
+
+/** From now on the database's clock stands where it is told, in seconds since 1970. */
+export async function standingClock({ pool }: Database): Promise<(seconds: number) => Promise<void>> {
+  await pool.query("create table standing_clock as select pm_now() as now");
+  await pool.query(
+    "create or replace function pm_now() returns timestamptz language sql volatile as 'select now from standing_clock'",
+  );
+  return async (seconds) => void (await pool.query("update standing_clock set now = to_timestamp($1)", [seconds]));
+}

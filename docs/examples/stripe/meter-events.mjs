@@ -29,14 +29,14 @@ export async function report({ relay, relayKey, stripe, stripeKey, file, meter =
   /** A row that comes again with other figures is reported by its difference; a value below zero is not an event, so it waits for the next row. */
   async function send({ id, external_id: customer, from, billed_units: units }) {
     if (!customer?.startsWith("cus_")) return 0;
-    const before = state.reported[id] ?? 0;
-    const owed = (state.owed[customer] ?? 0) + units - before;
+    const before = state.reported[id];
+    const owed = (state.owed[customer] ?? 0) + units - (before ?? 0);
     state.reported[id] = units;
     state.owed[customer] = Math.min(owed, 0);
     if (owed <= 0) return 0;
     const body = new URLSearchParams({
       event_name: meter,
-      identifier: before === 0 ? id : `${id}.${units}`,
+      identifier: before === undefined ? id : `${id}.${before}.${units}`, // one of its own for each difference
       timestamp: String(Math.floor(Date.parse(from) / 1000)),
       "payload[stripe_customer_id]": customer,
       "payload[value]": String(owed),

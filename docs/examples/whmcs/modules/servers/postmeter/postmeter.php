@@ -125,7 +125,9 @@ function postmeter_ServiceSingleSignOn(array $params)
 function postmeter_package(array $params)
 {
     $limit = trim((string) $params['configoption2']);
-    return ['plan' => $params['configoption1'], 'monthly_limit' => $limit === '' ? null : (int) $limit];
+    // What is no number goes as it is, and the relay says so: as an integer "10.000" would be ten.
+    $units = ctype_digit($limit) ? (int) $limit : $limit;
+    return ['plan' => $params['configoption1'], 'monthly_limit' => $limit === '' ? null : $units];
 }
 
 function postmeter_act(array $params, $call, array $values = [])
@@ -184,10 +186,11 @@ function postmeter_ask(array $params, $name, array $values = [])
     if ($text === false) {
         throw new Exception('The relay could not be reached: ' . curl_error($curl));
     }
-    if (function_exists('logModuleCall')) {
-        logModuleCall('postmeter', $name, $options[CURLOPT_POSTFIELDS] ?? '', $text, '', [$params['serveraccesshash']]);
-    }
     $answer = json_decode($text, true);
+    if (function_exists('logModuleCall')) {
+        $secrets = [$params['serveraccesshash'], $answer['credential']['password'] ?? null, $answer['url'] ?? null];
+        logModuleCall('postmeter', $name, $options[CURLOPT_POSTFIELDS] ?? '', $text, '', array_values(array_filter($secrets)));
+    }
     if ($status >= 300) {
         throw new Exception(postmeter_problem($answer, $status));
     }
