@@ -1,6 +1,6 @@
 /** `GET /v1/usage/daily`: every subaccount day by day, as a list or as one table. */
 import { z } from "@hono/zod-openapi";
-import { type DateUsage, type DateUsageFilter, listDateUsage } from "../metering/dates-usage.ts";
+import { type DatePosition, type DateUsage, listDateUsage } from "../metering/dates-usage.ts";
 import { csvRow, csvText } from "../platform/csv.ts";
 import type { Deps } from "./deps.ts";
 import { type Content, type Endpoint, endpoint } from "./endpoint.ts";
@@ -34,7 +34,6 @@ const rowShape = z
   });
 
 type Row = z.output<typeof rowShape>;
-type Position = NonNullable<DateUsageFilter["after"]>;
 
 const TABLE_PAGE = 1000;
 
@@ -63,13 +62,13 @@ export function usageDailyEndpoints(deps: Deps): Endpoint[] {
       async (call) => {
         const { db, principal, accept, query } = call;
         const { limit, after, page } = pagingOf(deps, call);
-        const read = (from: Position | undefined, most: number) =>
+        const read = (from: DatePosition | undefined, most: number) =>
           listDateUsage(db, principal, { period: query.period, after: from, limit: most }, clock);
-        const from = after as Position | undefined;
+        const from = after as DatePosition | undefined;
         if (negotiate(accept, ["application/json", "text/csv"]) === "application/json") {
           return { body: page(await read(from, limit), showRow, positionOf) };
         }
-        const readPage = async (position: Position | undefined): Promise<TablePage<Position>> => {
+        const readPage = async (position: DatePosition | undefined): Promise<TablePage<DatePosition>> => {
           const found = await read(position, TABLE_PAGE);
           const rows = found.slice(0, TABLE_PAGE);
           const next = found.length > TABLE_PAGE ? positionOf(rows.at(-1)!) : null;
@@ -84,8 +83,8 @@ export function usageDailyEndpoints(deps: Deps): Endpoint[] {
   ];
 }
 
-function positionOf({ date, subaccountId }: DateUsage): Position {
-  return [date, subaccountId];
+function positionOf({ period, date, subaccountId }: DateUsage): DatePosition {
+  return [period, date, subaccountId];
 }
 
 function showRow({ date, subaccountId, externalId, name, messages, units, corrections }: DateUsage): Row {

@@ -14,22 +14,27 @@ import { dateAt, datesOf } from "./dates.ts";
 import { findPeriod } from "./find-period.ts";
 import { spansWithout } from "./kept-sums.ts";
 import { addSums, EMPTY_SUM, type LedgerSum, spanOf, sumLedger } from "./ledger.ts";
-import type { Period } from "./period.ts";
+import { type Period, periodDate } from "./period.ts";
 import type { Span } from "./slices.ts";
 
 export type DateUsage = LedgerSum &
   Readonly<{
     /** A day of the master's time zone, `2026-11-01`. */
     date: string;
+    /** Its period's first. */
+    period: string;
     subaccountId: SubaccountId;
     name: string;
     externalId: string | null;
   }>;
 
+/** Where a row stands. It names its period, so that a list that was begun in the running one stays in it. */
+export type DatePosition = readonly [period: string, date: string, subaccount: string];
+
 export type DateUsageFilter = Readonly<{
   masterId?: MasterId | undefined; // the operator's choice
   period?: string | undefined; // its first date; the running one by default
-  after?: readonly [date: string, subaccount: string] | undefined;
+  after?: DatePosition | undefined;
   limit: number;
 }>;
 
@@ -44,8 +49,9 @@ export async function listDateUsage(
   clock: Clock,
 ): Promise<DateUsage[]> {
   const { id: masterId, calendar } = await findMaster(db, principal, filter.masterId, clock);
-  const period = await findPeriod(db, { masterId, calendar }, filter.period, clock);
-  const [afterDate = "", afterSubaccount = ""] = filter.after ?? [];
+  const [afterPeriod, afterDate = "", afterSubaccount = ""] = filter.after ?? [];
+  const period = await findPeriod(db, { masterId, calendar }, filter.period ?? afterPeriod, clock);
+  const first = periodDate(calendar, period);
   const span = spanOf(period);
   const dates = datesOf(calendar, period, clock.now());
   const rows: DateUsage[] = [];
@@ -59,7 +65,7 @@ export async function listDateUsage(
     const wanted = ids.slice(0, filter.limit + 1 - rows.length);
     const known = await readNames(db, wanted);
     for (const subaccountId of wanted) {
-      rows.push({ date, subaccountId, ...known.get(subaccountId)!, ...sums.get(subaccountId)! });
+      rows.push({ date, period: first, subaccountId, ...known.get(subaccountId)!, ...sums.get(subaccountId)! });
     }
     if (rows.length > filter.limit) break;
   }

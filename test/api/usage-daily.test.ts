@@ -1,5 +1,6 @@
 /** `GET /v1/usage/daily`: each subaccount day by day, whether its days are summed or not, in the master's own dates. */
 import { expect, test } from "vitest";
+import { type DateUsageFilter, listDateUsage } from "../../src/metering/dates-usage.ts";
 import { sumDays } from "../../src/metering/sum-days.ts";
 import { parseId } from "../../src/platform/ids.ts";
 import { addEntries, makeDays } from "../support/old-entries.ts";
@@ -73,6 +74,18 @@ test("a day whose sums were cut in another zone is read from its entries", async
     "2026-06-02 Shop 7",
     "2026-06-02 Cafe 7",
   ]);
+});
+
+test("a list that was begun in the running period stays in it when that ends", async () => {
+  const of = { masterId: parseId("mas", master.masterId)!, limit: 100 };
+  const read = async (filter: Partial<DateUsageFilter>) =>
+    (await listDateUsage(database.db, { kind: "operator", via: "cli" }, { ...of, ...filter }, database.clock)).map(
+      ({ date, name, units }) => `${date} ${name} ${units}`,
+    );
+  const whole = await read({ period: "2026-06-01" });
+  const position = ["2026-06-01", "2026-06-01", parseId("sub", shop.id)!] as const;
+  expect(await read({ after: position })).toEqual(whole.slice(1));
+  expect(await read({})).toEqual([]);
 });
 
 test("as a table it is the same rows, and no text of it is a formula", async () => {
