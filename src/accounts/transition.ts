@@ -188,14 +188,15 @@ export async function transitionMaster(
   });
 }
 
-type MasterColumns = Readonly<{ state: "active" | "closed" } | { suspended_at: Date | null }>;
+type MasterColumns = Readonly<{ state: "active" | "closed"; closed_at: Date | null } | { suspended_at: Date | null }>;
 
 function masterChangeOf(master: Master, action: Action, now: Date): MasterColumns | "none" {
   if (action === "suspend") return master.suspendedAt === null ? { suspended_at: now } : "none";
   if (action === "resume") return master.suspendedAt === null ? "none" : { suspended_at: null };
   const move = masterMoves[action]?.[master.ownState];
   if (move === undefined) throw new Fault("conflict", `A master can't be ${done[action]}.`);
-  return move === "stays" ? "none" : { state: move as "active" | "closed" };
+  if (move === "stays") return "none";
+  return move === "closed" ? { state: "closed", closed_at: now } : { state: "active", closed_at: null };
 }
 
 async function tellMaster(trx: Db, principal: Principal, action: Action, before: Master, after: Master, clock: Clock) {

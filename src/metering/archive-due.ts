@@ -97,8 +97,8 @@ export async function summedDays(db: Db, month: Month): Promise<Map<string, numb
 const NAMED = 3;
 
 /**
- * Statements that are yet to be made from entries of the month. A closed master gets none for a period in which it had no usage row
- * (metering/close.ts): such a one is waited for by nobody.
+ * Statements that are yet to be made from entries of the month. A closed master gets none for a later period in which it had no usage row
+ * (open-period.ts): such a one is waited for by nobody.
  */
 async function openStatements(db: Db, month: Month): Promise<string[]> {
   const { rows } = await sql<{ masterId: MasterId; start: Date; found: number }>`

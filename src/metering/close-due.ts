@@ -58,13 +58,15 @@ async function rest(tookMs: number, { rest = 0, signal }: DueOptions): Promise<v
 
 /**
  * A page of masters that have something to close, or whose next statement nobody has reckoned yet. A change of calendar
- * begins with a period's end, so it moves none that is reckoned. A closed master gets statements up to its last use.
+ * begins with a period's end, so it moves none that is reckoned. A closed master gets statements up to the period in which it was
+ * closed, and up to its last use.
  */
 const selectDue = (after: MasterId, graceMs: number) => sql<{ id: MasterId }>`
   select m.id from master m left join statement_due d on d.master_id = m.id,
-         lateral (select pm_now() - make_interval(secs => ${graceMs / 1000}::float8) as at) t
+         lateral (select pm_now() - make_interval(secs => ${graceMs / 1000}::float8) as at) t,
+         lateral (select case m.state when 'closed' then
+                    coalesce((select max(period_end) from statement where master_id = m.id), '-infinity') end as closed_to) s
    where m.id > ${after}
-     and case when m.state <> 'closed' then d.due_at is null or d.due_at <= t.at
-              else exists (select from usage u where u.account_id = m.id and u.period_end <= t.at
-                             and u.period_start >= coalesce((select max(period_end) from statement where master_id = m.id), '-infinity')) end
+     and case when m.state <> 'closed' or m.closed_at >= s.closed_to then d.due_at is null or d.due_at <= t.at
+              else exists (select from usage u where u.account_id = m.id and u.period_end <= t.at and u.period_start >= s.closed_to) end
    order by m.id limit ${PAGE}`;

@@ -8,7 +8,7 @@ import type { Db } from "../platform/database.ts";
 import type { MasterId } from "../platform/ids.ts";
 import { type Calendar, type Period, periodAt, periodDate } from "./period.ts";
 
-/** The first one, whether it is over or not; undefined for a closed master that used no more. */
+/** The first one, whether it is over or not; undefined for a closed master behind the period of its closing, unless it is used. */
 export async function firstOpen(db: Db, masterId: MasterId): Promise<Period | undefined> {
   const master = await db.selectFrom("master").selectAll().where("id", "=", masterId).executeTakeFirst();
   if (master === undefined) return undefined;
@@ -19,8 +19,10 @@ export async function firstOpen(db: Db, masterId: MasterId): Promise<Period | un
     .where("master_id", "=", masterId)
     .orderBy("period_start", "desc")
     .executeTakeFirst();
-  const used = await usedSince(db, masterId, last?.period_end ?? new Date(0));
-  if (used === undefined && master.state === "closed") return undefined;
+  const from = last?.period_end ?? new Date(0);
+  const used = await usedSince(db, masterId, from);
+  const wasOpen = master.state !== "closed" || (master.closed_at !== null && master.closed_at >= from);
+  if (used === undefined && !wasOpen) return undefined;
   const first = periodAt(calendar, master.created_at).start;
   const start = last?.period_end ?? (used !== undefined && used.start < first ? used.start : first);
   return periodFrom(calendar, start, used);

@@ -10,6 +10,7 @@ export type MasterTable = MasterLimitColumns & {
   name: string;
   state: Generated<"active" | "closed">;
   suspended_at: Date | null;
+  closed_at: Date | null;
   expires_at: Date | null;
   allowance: number | null;
   overage: Generated<"block" | "bill">;
