@@ -158,7 +158,7 @@ async function expectDates(
   const within = (ms: number) => Math.min(Math.max(ms, period.start.getTime()), period.end.getTime() - 1);
   const own = entries.filter(({ key, sub }) => key === keyOf(masterId, period.start, sub));
   const expected = summed(own.map((entry) => ({ ...entry, key: `${dateOf.format(within(entry.ms))} ${entry.sub}` })));
-  if (expected.size === 0) return; // where nothing was used, bounds of an earlier calendar are not kept
+  if (expected.size === 0) return; // where nothing was used, bounds of an earlier calendar are kept by statements alone
   const filter = { masterId, period: periodDate(calendar, period), limit: 1000 };
   const rows = await listDateUsage(db, house, filter, clock);
   expect(summed(rows.map((row) => ({ ...row, key: `${row.date} ${row.subaccountId}` })))).toEqual(expected);
