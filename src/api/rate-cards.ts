@@ -17,7 +17,7 @@ const reading = { who: owners, scopes: ["billing", "read"] } as const;
 const changing = { who: owners, scopes: [] } as const;
 
 export function rateCardEndpoints(deps: Deps): Endpoint[] {
-  return [create(deps), list(deps), show(), change(deps), withdraw(deps), versions()];
+  return [create(deps), list(deps), show(), change(deps), withdraw(deps), versions(deps)];
 }
 
 function create({ clock }: Deps): Endpoint {
@@ -133,7 +133,7 @@ function withdraw({ clock }: Deps): Endpoint {
   );
 }
 
-function versions(): Endpoint {
+function versions({ clock }: Deps): Endpoint {
   return endpoint(
     {
       method: "get",
@@ -146,7 +146,7 @@ function versions(): Endpoint {
       answer: z.strictObject({ data: z.array(shape.rateCardVersionShape) }),
     },
     async ({ db, principal, params }) => {
-      const all = await listRateCardVersions(db, principal, params.id);
+      const all = await listRateCardVersions(db, principal, params.id, clock);
       return { body: { data: all.map(shape.showRateCardVersion) } };
     },
   );

@@ -68,11 +68,12 @@ export async function choosePrice(
   checkFields(fields, wanted);
   await inTransaction(db, async (trx) => {
     const account = await lockPayer(trx, principal, payer, clock);
-    const before = await readChoice(trx, account.id, clock.now());
-    requireVersion(before, options.version);
     const { rateCardId, discountBp } = wanted;
-    const base = wanted.from === "next_period" && before.next !== null ? before.next : before.now;
+    // The card before the choice, as who gives all that have it new terms.
     const card = rateCardId == null ? undefined : await findCard(trx, account, rateCardId);
+    const before = await readChoice(trx, account.id, clock.now(), "change");
+    requireVersion(before, options.version);
+    const base = wanted.from === "next_period" && before.next !== null ? before.next : before.now;
     const chosen: Chosen = {
       rateCardId: rateCardId === undefined ? base.rateCardId : rateCardId,
       n: card?.n ?? (rateCardId === undefined ? base.n : null),
@@ -90,14 +91,20 @@ export async function cancelNextPrice(db: Db, principal: Principal, payer: Payer
   requireMasterChange(principal);
   await inTransaction(db, async (trx) => {
     const account = await lockPayer(trx, principal, payer, clock);
-    const before = await readChoice(trx, account.id, clock.now());
+    const before = await readChoice(trx, account.id, clock.now(), "change");
     await store(trx, principal, account, before, { now: before.now, next: null }, clock);
   });
 }
 
-/** What was chosen, as it stands at that instant. */
-export async function readChoice(db: Db, id: AccountId, now: Date): Promise<PriceChoice> {
-  const row = await db.selectFrom("price_choice").selectAll().where("account_id", "=", id).executeTakeFirst();
+/** What was chosen, as it stands at that instant. `change`: and stays so until the end of the transaction. */
+export async function readChoice(
+  db: Db,
+  id: AccountId,
+  now: Date,
+  purpose: "read" | "change" = "read",
+): Promise<PriceChoice> {
+  const query = db.selectFrom("price_choice").selectAll().where("account_id", "=", id);
+  const row = await (purpose === "change" ? query.forNoKeyUpdate() : query).executeTakeFirst();
   if (row === undefined) return { now: NOTHING, next: null, version: 0 };
   const { rate_card_id: rateCardId, n, discount_bp: discountBp, version } = row;
   const next = nextOf(row);

@@ -6,6 +6,7 @@
  */
 import type { Selectable } from "kysely";
 import { type Principal, reachOf } from "../accounts/principal.ts";
+import type { Clock } from "../platform/clock.ts";
 import type { Db } from "../platform/database.ts";
 import { notFound } from "../platform/errors.ts";
 import type { MasterId, RateCardId } from "../platform/ids.ts";
@@ -119,7 +120,12 @@ export type RateCardVersion = Readonly<{ n: number; terms: PriceTerms; createdAt
 const MAX_VERSIONS = 1000;
 
 /** Newest first. @throws Fault not-found */
-export async function listRateCardVersions(db: Db, principal: Principal, id: RateCardId): Promise<RateCardVersion[]> {
+export async function listRateCardVersions(
+  db: Db,
+  principal: Principal,
+  id: RateCardId,
+  clock: Clock,
+): Promise<RateCardVersion[]> {
   const { terms } = await findRateCard(db, principal, id);
   const rows = await db
     .selectFrom("rate_card_version as v")
@@ -130,7 +136,11 @@ export async function listRateCardVersions(db: Db, principal: Principal, id: Rat
         .select((count) => count.fn.countAll<number>().as("accounts"))
         .where((or) =>
           or.or([
-            or.and([or("p.rate_card_id", "=", id), or("p.n", "=", or.ref("v.n"))]),
+            or.and([
+              or("p.rate_card_id", "=", id),
+              or("p.n", "=", or.ref("v.n")),
+              or.or([or("p.next_at", "is", null), or("p.next_at", ">", clock.now())]),
+            ]),
             or.and([or("p.next_rate_card_id", "=", id), or("p.next_n", "=", or.ref("v.n"))]),
           ]),
         )

@@ -5,7 +5,7 @@
  * the default's subaccounts with them, only where that is asked for. Of one name there is one card that can be given, and of a master
  * one default at most.
  */
-
+import { sql } from "kysely";
 import { changedMembers, checkFields, flag, line, membersOf } from "../accounts/fields.ts";
 import { findMaster } from "../accounts/find.ts";
 import { requireMasterChange } from "../accounts/permit.ts";
@@ -74,11 +74,12 @@ function taken(): Fault {
 
 type GivenTerms = { readonly [T in keyof PriceTerms]?: PriceTerms[T] | undefined };
 
-export type RateCardPatch = { readonly [T in keyof PriceTerms]?: PriceTerms[T] | undefined } & Readonly<{
-  isDefault?: boolean | undefined;
-  /** The new version rules at once for all that have the card, and for the default's subaccounts. */
-  applyToExisting?: boolean | undefined;
-}>;
+export type RateCardPatch = GivenTerms &
+  Readonly<{
+    isDefault?: boolean | undefined;
+    /** The new version rules at once for all that have the card, and for the default's subaccounts. */
+    applyToExisting?: boolean | undefined;
+  }>;
 
 const patchFields = {
   ...priceFields,
@@ -161,24 +162,19 @@ async function makeDefault(trx: Db, principal: Principal, card: RateCard, clock:
   if (before?.id !== card.id || before.defaultN !== card.n) await touch(trx, card.id, { default_n: card.n }, clock);
 }
 
-/** Each account's terms follow by a trigger (migrations/0044). */
+/** Each account's terms follow by a trigger (migrations/0044). In the order of the accounts, so that no two cards wait in a circle. */
 async function applyToAll(trx: Db, id: RateCardId, n: number, clock: Clock): Promise<void> {
-  const touched = { updated_at: clock.now() };
-  await trx
-    .updateTable("price_choice")
-    .set((eb) => ({ n, version: eb("version", "+", 1), ...touched }))
-    .where("rate_card_id", "=", id)
-    .where("n", "<>", n)
-    .execute();
-  await trx
-    .updateTable("price_choice")
-    .set((eb) => ({ next_n: n, version: eb("version", "+", 1), ...touched }))
-    .where("next_rate_card_id", "=", id)
-    .where("next_n", "<>", n)
-    .execute();
+  const now = clock.now();
+  await sql`select from price_choice where rate_card_id = ${id} or next_rate_card_id = ${id} order by account_id for no key update`.execute(
+    trx,
+  );
+  await sql`
+    update price_choice set n = case when rate_card_id = ${id} then ${n} else n end,
+           next_n = case when next_rate_card_id = ${id} then ${n} else next_n end, version = version + 1, updated_at = ${now}
+     where (rate_card_id = ${id} and n <> ${n}) or (next_rate_card_id = ${id} and next_n <> ${n})`.execute(trx);
   await trx
     .updateTable("rate_card")
-    .set((eb) => ({ default_n: n, version: eb("version", "+", 1), ...touched }))
+    .set((eb) => ({ default_n: n, version: eb("version", "+", 1), updated_at: now }))
     .where("id", "=", id)
     .where("default_n", "<>", n)
     .execute();

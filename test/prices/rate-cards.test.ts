@@ -16,6 +16,7 @@ import { readPrice } from "../../src/prices/read-price.ts";
 import { readTerms } from "../../src/prices/read-segments.ts";
 import { inForce } from "../../src/prices/segments.ts";
 import { testDatabase } from "../support/database.ts";
+import { eventually } from "../support/eventually.ts";
 import { later } from "../support/ledger.ts";
 import { mutateFunction } from "../support/mutant.ts";
 import { operator, type TestMaster, tenants } from "../support/tenants.ts";
@@ -58,7 +59,7 @@ test("new terms are a new version, for those who are given it from then on, or f
   const prices = async () =>
     Promise.all([one, other].map(async (of) => (await priceOf(acme, of.subaccount.id)).now?.terms.priceMinor));
   expect(await prices()).toEqual([3000, 4000]);
-  const versions = await listRateCardVersions(db, acme.principal, made.id);
+  const versions = await listRateCardVersions(db, acme.principal, made.id, clock);
   expect(versions.map(({ n, accounts }) => [n, accounts])).toEqual([
     [2, 1],
     [1, 1],
@@ -267,6 +268,46 @@ test("of many that become the default at once one is it in the end", async () =>
   expect(defaults).toHaveLength(1);
   const { defaults: written } = await readTerms(world.db, master.master.id, null);
   expect(inForce(written).at(-1)).toMatchObject({ of: formatId("rat", defaults[0]!.id), until: null });
+});
+
+test("a discount that is given while the operator's card gets new terms for all keeps those terms", async () => {
+  const world = await testDatabase({ lockTimeoutMs: 20_000 });
+  const { master } = await tenants(world).master();
+  const payer = { master: master.id };
+  const sold = await createRateCard(world.db, operator, { name: "Sold", ...terms }, world.clock);
+  await choosePrice(world.db, operator, payer, { rateCardId: sold.id, from: "now" }, {}, world.clock);
+  const given = await world.db.transaction().execute(async (trx) => {
+    await changeRateCard(trx, operator, sold.id, { priceMinor: 4000, applyToExisting: true }, {}, world.clock);
+    const discount = choosePrice(world.db, operator, payer, { discountBp: 500, from: "now" }, {}, world.clock);
+    await waiting(world);
+    return [discount]; // as an array: who returns a promise waits for it
+  });
+  await Promise.all(given);
+  const { now } = await readPrice(world.db, operator, payer, world.clock);
+  expect(now).toMatchObject({ n: 2, discountBp: 500, terms: { priceMinor: 4000 } });
+});
+
+/** Until a statement waits for another's lock. */
+async function waiting({ pool }: typeof database): Promise<void> {
+  await eventually(async () => {
+    const { rowCount } = await pool.query("select from pg_locks where not granted and pid <> pg_backend_pid() limit 1");
+    expect(rowCount).toBe(1);
+  });
+}
+
+test("versions say how many accounts have each, and those that went on to another card no more", async () => {
+  const master = await make.master();
+  const [first, second] = [await card(master), await card(master)];
+  const { id } = (await make.subaccount(master)).subaccount;
+  await give(master, id, { rateCardId: first.id });
+  await give(master, id, { rateCardId: second.id, from: "next_period" });
+  const counts = async (at: typeof clock) =>
+    Promise.all(
+      [first, second].map(async (one) => (await listRateCardVersions(db, master.principal, one.id, at))[0]!.accounts),
+    );
+  expect(await counts(clock)).toEqual([1, 1]);
+  const next = periodAt(master.master.calendar, clock.now()).end;
+  expect(await counts({ ...clock, now: () => next })).toEqual([0, 1]);
 });
 
 async function race(world: typeof database) {
