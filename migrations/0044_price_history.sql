@@ -93,11 +93,10 @@ end $$;
 
 -- Writes the terms that differ from those that are written, now and at each instant for which something is planned.
 create function sync_price(p_account uuid, p_role text) returns void language plpgsql as $$
-declare w record; now_at timestamptz; at_instant timestamptz;
+declare w record; p_master uuid; now_at timestamptz; at_instant timestamptz;
 begin
-  select * into w from wanted_price(p_account, p_role, pm_now());
-  if w.master_id is null then return; end if;
-  perform lock_prices(w.master_id);
+  p_master := case when p_role = 'own' then coalesce((select s.master_id from subaccount s where s.id = p_account), p_account) else p_account end;
+  perform lock_prices(p_master);
   now_at := date_trunc('second', pm_now());
   for at_instant in
     select distinct t.planned from (
@@ -109,11 +108,11 @@ begin
   loop
     select * into w from wanted_price(p_account, p_role, at_instant);
     insert into price_term (account_id, role, master_id, since, source, of_id, n, discount_bp, terms, written_at)
-    select p_account, p_role, w.master_id, at_instant, w.source, w.of_id, w.n, w.discount_bp, w.terms, pm_now()
+    select p_account, p_role, p_master, at_instant, w.source, w.of_id, w.n, w.discount_bp, w.terms, pm_now()
       from (select 1) one left join lateral (
              select * from price_term where account_id = p_account and role = p_role and since <= at_instant order by seq desc limit 1) t on true
-     where (w.source, w.of_id, w.n, w.discount_bp, w.terms) is distinct from
-           (coalesce(t.source, case when p_role = 'own' and w.master_id <> p_account then 'default' else 'none' end),
+     where w.master_id is not null and (w.source, w.of_id, w.n, w.discount_bp, w.terms) is distinct from
+           (coalesce(t.source, case when p_role = 'own' and p_master <> p_account then 'default' else 'none' end),
             t.of_id, t.n, coalesce(t.discount_bp, 0), t.terms);
   end loop;
 end $$;
