@@ -142,13 +142,22 @@ export const segmentShape = z
   })
   .openapi("PriceTerms");
 
+export const profileCurrency = z.string().nullable().openapi({
+  example: "EUR",
+  description:
+    "Of the billing profile that the subaccount's bill stands under; null: of none. A plan's price and the default may be in another: such amounts stand on that bill in their own currency.",
+});
+
 export const priceShape = z
   .strictObject({
     rate_card_id: field.shownId("rat").nullable().openapi({ description: "That was given to the account." }),
     discount_bp: z.int(),
     now: segmentShape.nullable().openapi({ description: "What rules; null: no price." }),
     next: segmentShape.nullable().openapi({ description: "What is to come." }),
-    history: z.array(segmentShape).openapi({ description: "Newest first; in between there was no price." }),
+    history: z
+      .array(segmentShape)
+      .openapi({ description: "Newest first, at most 1,000; in between there was no price." }),
+    profile_currency: profileCurrency,
   })
   .openapi("Price");
 
@@ -171,13 +180,20 @@ export function showRateCardVersion({ n, terms: of, accounts, createdAt }: RateC
   return { card_version: n, ...shownTerms(of), accounts, created_at: field.showInstant(createdAt) };
 }
 
-export function showPrice({ choice, now, next, history }: Price): z.output<typeof priceShape> {
+export function showPrice({
+  choice,
+  now,
+  next,
+  history,
+  profileCurrency: billedIn,
+}: Price): z.output<typeof priceShape> {
   return {
     rate_card_id: field.showId("rat", choice.now.rateCardId),
     discount_bp: choice.now.discountBp,
     now: now === null ? null : shownSegment(now),
     next: next === null ? null : shownSegment(next),
     history: history.map(shownSegment),
+    profile_currency: billedIn,
   };
 }
 

@@ -4,7 +4,7 @@ import { type Proration, type Quote, quotePrice } from "../metering/quote-price.
 import type { Deps } from "./deps.ts";
 import { type Endpoint, endpoint, operatorOnly, owners } from "./endpoint.ts";
 import { idParams, instant, line, showInstant } from "./fields.ts";
-import { changeOf, priceChange } from "./price-shape.ts";
+import { changeOf, priceChange, profileCurrency } from "./price-shape.ts";
 import { monthlyLimit } from "./subaccount-shape.ts";
 
 const tag = "Prices";
@@ -44,6 +44,7 @@ const quoteShape = z
     due: z
       .array(z.strictObject({ currency: z.string(), amount_minor: minor }))
       .openapi({ description: "In each currency that moves." }),
+    profile_currency: profileCurrency,
     next_cycle_at: instant.nullable().openapi({ description: "When the price per cycle is next asked whole." }),
   })
   .openapi("Quote");
@@ -92,6 +93,7 @@ function showQuote(quote: Quote): z.output<typeof quoteShape> {
     discount_change_minor: quote.discountChangeMinor,
     due_now_minor: quote.dueNowMinor,
     due: quote.due.map(({ currency, amountMinor }) => ({ currency, amount_minor: amountMinor })),
+    profile_currency: quote.profileCurrency,
     next_cycle_at: showInstant(quote.nextCycleAt),
   };
 }

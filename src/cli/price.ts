@@ -99,7 +99,7 @@ function payer(text: string): Payer {
 }
 
 async function shown({ db, clock }: Session, of: Payer): Promise<Shown> {
-  const { choice, now, next, history }: Price = await readPrice(db, operator, of, clock);
+  const { choice, now, next, history, profileCurrency }: Price = await readPrice(db, operator, of, clock);
   const { rateCardId, discountBp } = choice.now;
   const json = {
     rate_card_id: rateCardId === null ? null : formatId("rat", rateCardId),
@@ -107,17 +107,25 @@ async function shown({ db, clock }: Session, of: Payer): Promise<Shown> {
     now: now && shownSegment(now),
     next: next && shownSegment(next),
     history: history.map(shownSegment),
+    profile_currency: profileCurrency,
   };
   const rows = history.map(({ from, until, source, of: id, n, discountBp: bp, terms }) => {
     const span = [instant(from), until === null ? "-" : instant(until)];
     return [...span, source, id, n, ...termCells(terms), bp];
   });
   const header = ["from", "until", "by", "id", "version", ...termHeads, "discount bp"];
-  return { json, text: table(header, rows, "It has no price.") };
+  const text = table(header, rows, "It has no price.");
+  const differs = (now ?? next)?.terms.currency;
+  return { json, text: [text, ...otherCurrency(differs, profileCurrency)].join("\n") };
+}
+
+function otherCurrency(currency: string | null | undefined, profileCurrency: string | null): string[] {
+  if (currency == null || profileCurrency === null || currency === profileCurrency) return [];
+  return [`Its billing profile is in ${profileCurrency}, this price in ${currency}.`];
 }
 
 function quoteText(quote: Quote): string {
-  const { currency, proration, due, nextCycleAt } = quote;
+  const { currency, proration, due, nextCycleAt, profileCurrency } = quote;
   const money = (minor: number) => (currency === null ? undefined : showMoney(minor, currency));
   return facts({
     value: money(quote.valueMinor),
@@ -132,5 +140,6 @@ function quoteText(quote: Quote): string {
         : showMoney(proration.creditedMinor, proration.creditedCurrency),
     "due now": due.map((one) => showMoney(one.amountMinor, one.currency)).join(", ") || "nothing",
     "next cycle": nextCycleAt ?? "-",
+    note: otherCurrency(currency, profileCurrency)[0],
   });
 }

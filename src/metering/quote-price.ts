@@ -18,7 +18,7 @@ import { type Priced, priceOf } from "../prices/amounts.ts";
 import { choosePrice, type Payer, type PriceChange } from "../prices/choose-price.ts";
 import { type Fee, type Segment, secondsBetween, yearsAfter } from "../prices/fees.ts";
 import { asNumber, roundHalfUp } from "../prices/money.ts";
-import { type PayerFound, payerOf, readSegments } from "../prices/read-price.ts";
+import { type PayerFound, payerOf, profileCurrencyOf, readSegments } from "../prices/read-price.ts";
 import { wholeSecond } from "../prices/segments.ts";
 import { readCounters, readMasterCounters } from "./counters.ts";
 import { type Period, periodAt } from "./period.ts";
@@ -61,6 +61,8 @@ export type Quote = Readonly<{
   due: readonly Readonly<{ currency: string; amountMinor: number }>[];
   /** When the price per cycle is next asked whole; null: never. */
   nextCycleAt: Date | null;
+  /** Of the billing profile that a subaccount's bill stands under; null: of none, or a master. */
+  profileCurrency: string | null;
 }>;
 
 class RolledBack extends Error {
@@ -105,7 +107,8 @@ async function tryChange(
   const after = await readSegments(trx, account, null);
   const units = await readPaidUnits(trx, account, period);
   const at = wanted.from === "now" ? clock.now() : period.end;
-  return quoteOf({ before, after, period, units, at });
+  const profileCurrency = await profileCurrencyOf(trx, locked);
+  return quoteOf({ before, after, period, units, at, profileCurrency });
 }
 
 /** With a plan as its switch locks: the allowance before the account. */
@@ -144,10 +147,11 @@ type Facts = Readonly<{
   units: number;
   /** When the change begins. */
   at: Date;
+  profileCurrency: string | null;
 }>;
 
 /** Pure. */
-export function quoteOf({ before, after, period, units, at }: Facts): Quote {
+export function quoteOf({ before, after, period, units, at, profileCurrency }: Facts): Quote {
   const change = changeAt(before, after, at);
   const { ruling } = change;
   const [was, is] = [priceOf(before, period, units), priceOf(after, period, units)];
@@ -165,6 +169,7 @@ export function quoteOf({ before, after, period, units, at }: Facts): Quote {
     dueNowMinor: moved("totalMinor"),
     due,
     nextCycleAt: ruling === undefined ? null : nextCycle(ruling, period, at),
+    profileCurrency,
   };
 }
 

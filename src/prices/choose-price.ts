@@ -26,6 +26,7 @@ import {
 import type { Schema } from "../platform/schema.ts";
 import { inTransaction } from "../platform/transaction.ts";
 import { keepRateCard, type RateCard } from "./rate-card.ts";
+import { readProfile } from "./read-profile.ts";
 
 /** Who pays: a master the operator, or a subaccount its master. */
 export type Payer = Readonly<{ master: MasterId } | { subaccount: SubaccountRef }>;
@@ -147,21 +148,12 @@ async function findCard(trx: Db, account: Account, id: RateCardId): Promise<Rate
   const card = await keepRateCard(trx, account.subaccountId === null ? null : account.masterId, id);
   if (card === undefined) throw invalid("/rate_card_id", "There is no such rate card.");
   if (card.withdrawnAt !== null) throw invalid("/rate_card_id", `The rate card ${card.name} is withdrawn.`);
-  const profile = await profileOf(trx, account);
+  const profile = account.subaccountId === null ? undefined : await readProfile(trx, account);
   if (profile !== undefined && profile.currency !== card.terms.currency) {
     const detail = `The rate card ${card.name} is in ${card.terms.currency}, the billing profile ${profile.name} in ${profile.currency}.`;
     throw invalid("/rate_card_id", detail);
   }
   return card;
-}
-
-/** The one it names, or the default where it names none. */
-async function profileOf(trx: Db, { masterId, subaccountId, billingProfile }: Account) {
-  if (subaccountId === null) return undefined;
-  const query = trx.selectFrom("billing_profile").select(["name", "currency"]).where("master_id", "=", masterId);
-  const which =
-    billingProfile === null ? query.where("is_default", "=", true) : query.where("name", "=", billingProfile);
-  return which.executeTakeFirst();
 }
 
 type Choice = Omit<PriceChoice, "version">;

@@ -270,6 +270,37 @@ test("of many that become the default at once one is it in the end", async () =>
   expect(inForce(written).at(-1)).toMatchObject({ of: formatId("rat", defaults[0]!.id), until: null });
 });
 
+test("a price in another currency than the profile's can't be given by a card, and is shown where it comes otherwise", async () => {
+  const master = await make.master();
+  const { principal } = master;
+  await createBillingProfile(db, principal, { name: "Zurich", currency: "CHF", isDefault: true }, clock);
+  await card(master, { isDefault: true });
+  const { id } = (await make.subaccount(master)).subaccount;
+  await expect(give(master, id, { rateCardId: (await card(master)).id })).rejects.toMatchObject({ kind: "invalid" });
+  expect(await priceOf(master, id)).toMatchObject({ now: { terms: { currency: "EUR" } }, profileCurrency: "CHF" });
+  await createBillingProfile(db, principal, { name: "Berlin", currency: "EUR", isDefault: true }, clock);
+  expect((await priceOf(master, id)).profileCurrency).toBe("EUR");
+  await changeSubaccount(db, principal, id, { billingProfile: "Zurich" }, {}, clock);
+  expect((await priceOf(master, id)).profileCurrency).toBe("CHF");
+  await changeSubaccount(db, principal, id, { billingProfile: "a label" }, {}, clock);
+  expect((await priceOf(master, id)).profileCurrency).toBeNull();
+});
+
+test("of a history without end the newest are shown, and what rules is among them", async () => {
+  const master = await make.master();
+  const { id } = (await make.subaccount(master)).subaccount;
+  await give(master, id, { rateCardId: (await card(master)).id });
+  await database.pool.query(
+    `insert into price_term (account_id, role, master_id, since, source, of_id, n, discount_bp, terms, written_at)
+     select account_id, role, master_id, since + make_interval(secs => i), source, of_id, n, 1 + i % 2, terms, written_at
+       from price_term, generate_series(1, 1500) i where account_id = $1`,
+    [id],
+  );
+  const { history } = await priceOf(master, id);
+  expect(history).toHaveLength(1000);
+  expect(history[0]!.until).toBeNull();
+});
+
 test("a discount that is given while the operator's card gets new terms for all keeps those terms", async () => {
   const world = await testDatabase({ lockTimeoutMs: 20_000 });
   const { master } = await tenants(world).master();
