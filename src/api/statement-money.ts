@@ -36,7 +36,7 @@ const words: InLanguages<Words> = {
     discount: "Rabatt",
     total: "Summe",
     cost: "Kosten",
-    margin: "Spanne",
+    margin: "Marge",
   },
 };
 

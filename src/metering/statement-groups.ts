@@ -3,7 +3,7 @@
  *
  * Invariant: each line is in one group; lines sum to their group, and groups to the statement, in each figure.
  */
-import { notFound } from "../platform/errors.ts";
+import { Fault } from "../platform/errors.ts";
 import {
   addFigures,
   NO_FIGURES,
@@ -35,14 +35,14 @@ export function groupLines({ lines, profiles }: Pick<Statement, "lines" | "profi
 }
 
 /**
- * The sheet of one profile: its lines, and their sums as the figures. Allowance, cap, number and hashes stay those of the whole, and what the operator asks of the
- * master stands on none.
+ * The sheet of one profile: its lines, and their sums as the figures. Allowance, cap, number and hashes stay those of the whole, and
+ * what the operator asks of the master stands on none.
  * @param name null: the lines of no profile
  * @throws Fault not-found where no line stands under it
  */
 export function onlyProfile(statement: Statement, name: string | null): Statement {
   const group = groupLines(statement).find((one) => one.name === name);
-  if (group === undefined) throw notFound("line of this statement under that billing profile");
+  if (group === undefined) throw new Fault("not-found", "No line of this statement stands under that billing profile.");
   const { lines, profile } = group;
   const sums = group.lines.reduce(addFigures, NO_FIGURES);
   return { ...statement, ...sums, price: null, lines, profiles: profile ? [profile] : [] };

@@ -113,9 +113,11 @@ export async function changeRateCard(
     }
     if (isDefault === true) await makeDefault(trx, principal, { ...before, n }, clock);
     if (isDefault === false && before.defaultN !== null) await touch(trx, id, { default_n: null }, clock);
-    if (applyToExisting === true) await applyToAll(trx, id, n, clock);
+    const applied = applyToExisting === true ? await applyToAll(trx, id, n, clock) : 0;
     const after = await findRateCard(trx, principal, id);
-    if (after.version !== before.version) await note(trx, principal, "rate_card.changed", [before, after], clock);
+    if (after.version !== before.version || applied > 0) {
+      await note(trx, principal, "rate_card.changed", [before, after], clock, applied);
+    }
     return after;
   });
 }
@@ -162,13 +164,13 @@ async function makeDefault(trx: Db, principal: Principal, card: RateCard, clock:
   if (before?.id !== card.id || before.defaultN !== card.n) await touch(trx, card.id, { default_n: card.n }, clock);
 }
 
-/** Each account's terms follow by a trigger (migrations/0044). In the order of the accounts, so that no two cards wait in a circle. */
-async function applyToAll(trx: Db, id: RateCardId, n: number, clock: Clock): Promise<void> {
+/** Returns of how many accounts. Each one's terms follow by a trigger (migrations/0044). In the order of the accounts, so that no two cards wait in a circle. */
+async function applyToAll(trx: Db, id: RateCardId, n: number, clock: Clock): Promise<number> {
   const now = clock.now();
   await sql`select from price_choice where rate_card_id = ${id} or next_rate_card_id = ${id} order by account_id for no key update`.execute(
     trx,
   );
-  await sql`
+  const { numAffectedRows } = await sql`
     update price_choice set n = case when rate_card_id = ${id} then ${n} else n end,
            next_n = case when next_rate_card_id = ${id} then ${n} else next_n end, version = version + 1, updated_at = ${now}
      where (rate_card_id = ${id} and n <> ${n}) or (next_rate_card_id = ${id} and next_n <> ${n})`.execute(trx);
@@ -178,6 +180,7 @@ async function applyToAll(trx: Db, id: RateCardId, n: number, clock: Clock): Pro
     .where("id", "=", id)
     .where("default_n", "<>", n)
     .execute();
+  return Number(numAffectedRows);
 }
 
 async function insertVersion(trx: Db, id: RateCardId, n: number, terms: PriceTerms, now: Date): Promise<void> {
@@ -208,7 +211,8 @@ async function touch(trx: Db, id: RateCardId, change: Touch, clock: Clock): Prom
 
 type Change = readonly [before: RateCard | null, after: RateCard | null];
 
-async function note(trx: Db, principal: Principal, action: string, [before, after]: Change, clock: Clock) {
+/** `applied`: how many accounts got the newest version, besides the default's. */
+async function note(trx: Db, principal: Principal, action: string, [before, after]: Change, clock: Clock, applied = 0) {
   const { id, masterId } = (after ?? before)!;
   const shown = (card: RateCard | null) =>
     card === null
@@ -221,6 +225,7 @@ async function note(trx: Db, principal: Principal, action: string, [before, afte
           default_version: card.defaultN,
         };
   const target = formatId("rat", id);
-  const change = { before: shown(before), after: shown(after) };
+  const now = shown(after);
+  const change = { before: shown(before), after: now && applied > 0 ? { ...now, applied_to: applied } : now };
   await record(trx, { principal, action, target, ...change, masterId, subaccountId: null }, clock);
 }

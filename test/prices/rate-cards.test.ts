@@ -270,6 +270,21 @@ test("of many that become the default at once one is it in the end", async () =>
   expect(inForce(written).at(-1)).toMatchObject({ of: formatId("rat", defaults[0]!.id), until: null });
 });
 
+test("new terms for those that have a card are in the audit log with how many they are, also when nothing else changes", async () => {
+  const master = await make.master();
+  const { principal } = master;
+  const { id: rateCardId } = await card(master);
+  const { id } = (await make.subaccount(master)).subaccount;
+  await give(master, id, { rateCardId });
+  await changeRateCard(db, principal, rateCardId, { priceMinor: 4000 }, {}, clock);
+  for (const _ of [1, 2]) await changeRateCard(db, principal, rateCardId, { applyToExisting: true }, {}, clock);
+  const { rows } = await database.pool.query<{ applied: number | null }>(
+    "select (after->>'applied_to')::int as applied from audit_entry where action = 'rate_card.changed' and target = $1 order by id",
+    [formatId("rat", rateCardId)],
+  );
+  expect(rows.map(({ applied }) => applied)).toEqual([null, 1]);
+});
+
 test("a price in another currency than the profile's can't be given by a card, and is shown where it comes otherwise", async () => {
   const master = await make.master();
   const { principal } = master;
