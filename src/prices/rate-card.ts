@@ -4,7 +4,7 @@
  * Invariant: name and currency stay; a version's terms never change (migrations/0043), and an account keeps the version it has
  * until it is given another.
  */
-import type { Selectable } from "kysely";
+import { type Selectable, sql } from "kysely";
 import { type Principal, reachOf } from "../accounts/principal.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Db } from "../platform/database.ts";
@@ -128,32 +128,27 @@ export async function listRateCardVersions(
 ): Promise<RateCardVersion[]> {
   const { terms } = await findRateCard(db, principal, id);
   const rows = await db
-    .selectFrom("rate_card_version as v")
+    .selectFrom("rate_card_version")
     .selectAll()
-    .select((eb) =>
-      eb
-        .selectFrom("price_choice as p")
-        .select((count) => count.fn.countAll<number>().as("accounts"))
-        .where((or) =>
-          or.or([
-            or.and([
-              or("p.rate_card_id", "=", id),
-              or("p.n", "=", or.ref("v.n")),
-              or.or([or("p.next_at", "is", null), or("p.next_at", ">", clock.now())]),
-            ]),
-            or.and([or("p.next_rate_card_id", "=", id), or("p.next_n", "=", or.ref("v.n"))]),
-          ]),
-        )
-        .as("accounts"),
-    )
-    .where("v.rate_card_id", "=", id)
-    .orderBy("v.n", "desc")
+    .where("rate_card_id", "=", id)
+    .orderBy("n", "desc")
     .limit(MAX_VERSIONS)
     .execute();
+  const accounts = await countAccounts(db, id, clock);
   return rows.map((row) => ({
     n: row.n,
     terms: termsOfVersion(terms.currency, row),
     createdAt: row.created_at,
-    accounts: row.accounts ?? 0,
+    accounts: accounts.get(row.n) ?? 0,
   }));
+}
+
+/** By version. All versions in one pass over those that have the card. */
+async function countAccounts(db: Db, id: RateCardId, clock: Clock): Promise<ReadonlyMap<number, number>> {
+  const { rows } = await sql<{ n: number; accounts: number }>`
+    select n, count(*) as accounts from (
+      select account_id, n from price_choice where rate_card_id = ${id} and (next_at is null or next_at > ${clock.now()})
+      union select account_id, next_n from price_choice where next_rate_card_id = ${id}) p
+     group by n`.execute(db);
+  return new Map(rows.map(({ n, accounts }) => [n, accounts]));
 }

@@ -352,8 +352,11 @@ test("versions say how many accounts have each, and those that went on to anothe
       [first, second].map(async (one) => (await listRateCardVersions(db, master.principal, one.id, at))[0]!.accounts),
     );
   expect(await counts(clock)).toEqual([1, 1]);
+  await give(master, (await make.subaccount(master)).subaccount.id, { rateCardId: second.id });
+  await give(master, id, { rateCardId: second.id, from: "next_period" });
+  expect(await counts(clock)).toEqual([1, 2]);
   const next = periodAt(master.master.calendar, clock.now()).end;
-  expect(await counts({ ...clock, now: () => next })).toEqual([0, 1]);
+  expect(await counts({ ...clock, now: () => next })).toEqual([0, 2]);
 });
 
 async function race(world: typeof database) {
