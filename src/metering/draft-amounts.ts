@@ -1,4 +1,5 @@
 /** What a period asks of a master and of its subaccounts, from the terms that ruled in it. */
+import { sql } from "kysely";
 import type { Db } from "../platform/database.ts";
 import type { MasterId, SubaccountId } from "../platform/ids.ts";
 import type { Segment } from "../prices/fees.ts";
@@ -11,36 +12,61 @@ type Paid = Readonly<{ units: number; corrections: number; credits: number }>;
 type Statement = Paid &
   Readonly<{ masterId: MasterId; period: Period; lines: readonly (Paid & Readonly<{ subaccountId: SubaccountId }>)[] }>;
 
+/** So many accounts' histories are held at once: they only grow, and mail may be in the same process. */
+const PAGE = 1000;
+
 /** Of the master itself and of each line; who has no price is left out. */
 export async function priceStatement(
   db: Db,
   statement: Statement,
 ): Promise<ReadonlyMap<MasterId | SubaccountId, AccountPrice>> {
   const { masterId, period, lines } = statement;
-  const written = await readTerms(db, masterId, period.end);
   const prices = new Map<MasterId | SubaccountId, AccountPrice>();
   const add = (id: MasterId | SubaccountId, segments: readonly Segment[], paid: Paid) => {
     const price = accountPrice(segments, period, paid);
     if (price !== undefined) prices.set(id, price);
   };
-  add(masterId, segmentsOf(written.own.get(masterId) ?? [], null), statement);
-  const rows = [...written.own].flatMap(([id, own]) => (id === masterId ? [] : own));
-  if ([...rows, ...written.defaults].every(({ terms }) => terms === null)) return prices;
-  const born = await readSold(db, masterId);
-  for (const line of lines) {
-    const bornAt = born.get(line.subaccountId);
-    if (bornAt === undefined) continue;
-    add(line.subaccountId, segmentsOf(written.own.get(line.subaccountId) ?? [], bornAt, written.defaults), line);
+  const { own } = await readTerms(db, masterId, [], period.end);
+  add(masterId, segmentsOf(own.get(masterId) ?? [], null), statement);
+  if (!(await sellsByPrice(db, masterId))) return prices;
+  for (let from = 0; from < lines.length; from += PAGE) {
+    const page = lines.slice(from, from + PAGE);
+    const ids = page.map(({ subaccountId }) => subaccountId);
+    const written = await readTerms(db, masterId, ids, period.end);
+    const born = await readSold(db, masterId, ids);
+    for (const line of page) {
+      const bornAt = born.get(line.subaccountId);
+      if (bornAt === undefined) continue;
+      add(line.subaccountId, segmentsOf(written.own.get(line.subaccountId) ?? [], bornAt, written.defaults), line);
+    }
   }
   return prices;
 }
 
-/** When each was made; not the master's own, which nobody pays for. */
-async function readSold(db: Db, masterId: MasterId): Promise<ReadonlyMap<SubaccountId, Date>> {
+/** Whether any subaccount of the master ever had a price. */
+async function sellsByPrice(db: Db, masterId: MasterId): Promise<boolean> {
+  const row = await db
+    .selectFrom("price_term")
+    .select("seq")
+    .where("master_id", "=", masterId)
+    .where((eb) => eb.or([eb("account_id", "<>", masterId), eb("role", "=", "default")]))
+    .where("terms", "is not", null)
+    .limit(1)
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
+/** When each of these was made; not the master's own, which nobody pays for. */
+async function readSold(
+  db: Db,
+  masterId: MasterId,
+  ids: readonly SubaccountId[],
+): Promise<ReadonlyMap<SubaccountId, Date>> {
   const rows = await db
     .selectFrom("subaccount as s")
     .innerJoin("master as m", "m.id", "s.master_id")
     .select(["s.id", "s.created_at"])
+    .where((eb) => eb("s.id", "=", sql<SubaccountId>`any(${ids}::uuid[])`))
     .where("s.master_id", "=", masterId)
     .where("s.sandbox", "=", false)
     .whereRef("s.id", "<>", "m.own_subaccount_id")

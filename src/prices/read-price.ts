@@ -66,6 +66,6 @@ export function payerOf(account: Master | Subaccount): PayerFound {
 export async function readSegments(db: Db, account: PayerFound, until: Date | null): Promise<Segment[]> {
   const { id, masterId, bornAt, priced } = account;
   if (!priced) return [];
-  const { own, defaults } = await readTerms(db, masterId, until, id);
+  const { own, defaults } = await readTerms(db, masterId, [id], until);
   return segmentsOf(own.get(id) ?? [], bornAt, defaults);
 }

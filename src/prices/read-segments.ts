@@ -1,5 +1,6 @@
-/** Reads what ruled when, of one account or of all of a master. */
+/** Reads what ruled when, of some accounts of a master. */
 import type { Selectable } from "kysely";
+import { sql } from "kysely";
 import type { Db } from "../platform/database.ts";
 import { type AccountId, formatId, type MasterId, type PlanId, type RateCardId } from "../platform/ids.ts";
 import type { Schema } from "../platform/schema.ts";
@@ -8,16 +9,17 @@ import { type TermRow, termsOfColumn } from "./segments.ts";
 /** By account, in the order in which they were written; `defaults`: what the master's subaccounts have that have nothing else. */
 export type WrittenTerms = Readonly<{ own: ReadonlyMap<AccountId, readonly TermRow[]>; defaults: readonly TermRow[] }>;
 
-/** Of all accounts of a master, itself included, that begin before `until`; of one where it is named, with the defaults. */
+/** Of these accounts, that begin before `until`, and the master's defaults. A history only grows: ask for some accounts at a time. */
 export async function readTerms(
   db: Db,
   masterId: MasterId,
+  accounts: readonly AccountId[],
   until: Date | null,
-  accountId?: AccountId,
 ): Promise<WrittenTerms> {
-  let query = db.selectFrom("price_term").selectAll();
-  if (accountId === undefined) query = query.where("master_id", "=", masterId);
-  else query = query.where("account_id", "in", [accountId, masterId]);
+  let query = db
+    .selectFrom("price_term")
+    .selectAll()
+    .where((eb) => eb("account_id", "=", sql<AccountId>`any(${[...accounts, masterId]}::uuid[])`));
   if (until !== null) query = query.where("since", "<", until);
   const rows = await query.orderBy("seq").execute();
   const own = new Map<AccountId, TermRow[]>();

@@ -167,6 +167,29 @@ test("a price that is written while the period ends is seen by who closes it, or
   expect(statement.price?.segments).toMatchObject([{ terms: { priceMinor: 77 } }]);
 });
 
+test("of more lines than are priced at a time each has its price", async () => {
+  const master = await make.master();
+  await card({ isDefault: true }, master.principal);
+  const given = await card({ priceMinor: 5 }, master.principal);
+  await database.pool.query(
+    `insert into subaccount (id, master_id, name, slug, monthly_limit, created_at, updated_at)
+     select gen_random_uuid(), $1, 'One of many', 'many-' || i, 5, now(), now() from generate_series(1, 2100) i`,
+    [master.master.id],
+  );
+  await database.pool.query(
+    `insert into price_choice (account_id, master_id, rate_card_id, n, updated_at)
+     select id, master_id, $2, 1, now() from subaccount where master_id = $1 and name = 'One of many' order by id desc limit 3`,
+    [master.master.id, given.id],
+  );
+  const { lines } = await readStatement(db, master.principal, "current", clock);
+  const sources = Map.groupBy(lines, ({ price }) => price?.segments.at(-1)?.source ?? "none");
+  expect([...sources].map(([source, of]) => [source, of.length]).sort()).toEqual([
+    ["card", 3],
+    ["default", 2097],
+    ["none", 1],
+  ]);
+});
+
 /** Behind the triggers' back, and taken back. */
 async function behind(table: string, trigger: string, change: string, back: string, look: () => Promise<void>) {
   await database.pool.query(`alter table ${table} disable trigger ${trigger}`);

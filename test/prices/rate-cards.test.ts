@@ -165,7 +165,7 @@ test("a plan of the next period brings its price with it, whether or not a job h
   await using next = await later(database, end.getTime() - clock.now().getTime() + 60_000);
   const then = () => readPrice(next.db, master.principal, { subaccount: subaccount.id }, next.clock);
   expect((await then()).now).toMatchObject({ from: end, terms: { priceMinor: 20 } });
-  const written = async () => (await readTerms(db, master.master.id, null, subaccount.id)).own.get(subaccount.id);
+  const written = async () => (await readTerms(db, master.master.id, [subaccount.id], null)).own.get(subaccount.id);
   const before = await written();
   expect(await takeNextPlans(next.db, next.clock)).toBeGreaterThan(0);
   expect((await then()).now).toMatchObject({ from: end, terms: { priceMinor: 20 } });
@@ -266,7 +266,7 @@ test("of many that become the default at once one is it in the end", async () =>
   expect(cards).toHaveLength(8);
   const defaults = cards.filter(({ defaultN }) => defaultN !== null);
   expect(defaults).toHaveLength(1);
-  const { defaults: written } = await readTerms(world.db, master.master.id, null);
+  const { defaults: written } = await readTerms(world.db, master.master.id, [], null);
   expect(inForce(written).at(-1)).toMatchObject({ of: formatId("rat", defaults[0]!.id), until: null });
 });
 
@@ -376,7 +376,7 @@ async function race(world: typeof database) {
     }),
   );
   const { choice, now } = await readPrice(world.db, master.principal, { subaccount: subaccount.id }, world.clock);
-  const written = (await readTerms(world.db, master.master.id, null, subaccount.id)).own.get(subaccount.id) ?? [];
+  const written = (await readTerms(world.db, master.master.id, [subaccount.id], null)).own.get(subaccount.id) ?? [];
   return { choice, now, written };
 }
 
