@@ -3,8 +3,7 @@ import { z } from "@hono/zod-openapi";
 import { between, flag } from "../accounts/fields.ts";
 import type { PriceChange } from "../prices/choose-price.ts";
 import type { RateCard, RateCardVersion } from "../prices/rate-card.ts";
-import type { Price } from "../prices/read-price.ts";
-import { shownSegment, shownTerms } from "../prices/shown.ts";
+import { shownTerms } from "../prices/shown.ts";
 import { priceCycles, priceFields } from "../prices/terms.ts";
 import * as field from "./fields.ts";
 
@@ -178,23 +177,6 @@ export function showRateCard(card: RateCard, withMaster: boolean): z.output<type
 
 export function showRateCardVersion({ n, terms: of, accounts, createdAt }: RateCardVersion) {
   return { card_version: n, ...shownTerms(of), accounts, created_at: field.showInstant(createdAt) };
-}
-
-export function showPrice({
-  choice,
-  now,
-  next,
-  history,
-  profileCurrency: billedIn,
-}: Price): z.output<typeof priceShape> {
-  return {
-    rate_card_id: field.showId("rat", choice.now.rateCardId),
-    discount_bp: choice.now.discountBp,
-    now: now === null ? null : shownSegment(now),
-    next: next === null ? null : shownSegment(next),
-    history: history.map(shownSegment),
-    profile_currency: billedIn,
-  };
 }
 
 /** The members that are given, as the rules name them. */

@@ -4,11 +4,12 @@ import type { Clock } from "../platform/clock.ts";
 import type { Db } from "../platform/database.ts";
 import { cancelNextPrice, choosePrice, type Payer } from "../prices/choose-price.ts";
 import { readPrice } from "../prices/read-price.ts";
+import { shownPrice } from "../prices/shown.ts";
 import type { Deps } from "./deps.ts";
 import { type Endpoint, endpoint, operatorOnly, owners } from "./endpoint.ts";
 import { versionFor } from "./etag.ts";
 import { idParams } from "./fields.ts";
-import { changeOf, priceChange, priceShape, showPrice } from "./price-shape.ts";
+import { changeOf, priceChange, priceShape } from "./price-shape.ts";
 
 const tag = "Prices";
 const scopes = ["billing", "read"] as const;
@@ -123,5 +124,5 @@ function ofCaller({ clock }: Deps): Endpoint {
 
 async function shown(db: Db, principal: Principal, payer: Payer, clock: Clock) {
   const price = await readPrice(db, principal, payer, clock);
-  return { body: showPrice(price), version: price.choice.version };
+  return { body: shownPrice(price), version: price.choice.version };
 }

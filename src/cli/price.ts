@@ -1,11 +1,11 @@
 /** `postmeter price`: what a master or a subaccount pays by, and what a change would come to. */
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { type Quote, quotePrice } from "../metering/quote-price.ts";
-import { formatId, parseId, type RateCardId } from "../platform/ids.ts";
+import { parseId, type RateCardId } from "../platform/ids.ts";
 import { cancelNextPrice, choosePrice, type Payer } from "../prices/choose-price.ts";
 import { showMoney } from "../prices/money.ts";
-import { type Price, readPrice } from "../prices/read-price.ts";
-import { shownSegment } from "../prices/shown.ts";
+import { readPrice } from "../prices/read-price.ts";
+import { shownPrice } from "../prices/shown.ts";
 import * as input from "./input.ts";
 import { facts, instant, table } from "./layout.ts";
 import { termCells, termHeads } from "./rate-card.ts";
@@ -99,16 +99,8 @@ function payer(text: string): Payer {
 }
 
 async function shown({ db, clock }: Session, of: Payer): Promise<Shown> {
-  const { choice, now, next, history, profileCurrency }: Price = await readPrice(db, operator, of, clock);
-  const { rateCardId, discountBp } = choice.now;
-  const json = {
-    rate_card_id: rateCardId === null ? null : formatId("rat", rateCardId),
-    discount_bp: discountBp,
-    now: now && shownSegment(now),
-    next: next && shownSegment(next),
-    history: history.map(shownSegment),
-    profile_currency: profileCurrency,
-  };
+  const price = await readPrice(db, operator, of, clock);
+  const { now, next, history, profileCurrency } = price;
   const rows = history.map(({ from, until, source, of: id, n, discountBp: bp, terms }) => {
     const span = [instant(from), until === null ? "-" : instant(until)];
     return [...span, source, id, n, ...termCells(terms), bp];
@@ -116,7 +108,7 @@ async function shown({ db, clock }: Session, of: Payer): Promise<Shown> {
   const header = ["from", "until", "by", "id", "version", ...termHeads, "discount bp"];
   const text = table(header, rows, "It has no price.");
   const differs = (now ?? next)?.terms.currency;
-  return { json, text: [text, ...otherCurrency(differs, profileCurrency)].join("\n") };
+  return { json: shownPrice(price), text: [text, ...otherCurrency(differs, profileCurrency)].join("\n") };
 }
 
 function otherCurrency(currency: string | null | undefined, profileCurrency: string | null): string[] {

@@ -1,5 +1,7 @@
-/** Terms by the names of their members at the doors: the same from the API and the command line. */
+/** Terms and prices by the names of their members at the doors: the same from the API and the command line. */
+import { formatId } from "../platform/ids.ts";
 import type { Segment } from "./fees.ts";
+import type { Price } from "./read-price.ts";
 import type { PriceCycle, PriceTerms } from "./terms.ts";
 
 export type ShownTerms = {
@@ -40,5 +42,26 @@ export function shownSegment({ from, until, source, of, n, discountBp, terms }: 
     source_version: n,
     discount_bp: discountBp,
     ...shownTerms(terms),
+  };
+}
+
+export type ShownPrice = {
+  rate_card_id: string | null;
+  discount_bp: number;
+  now: ShownSegment | null;
+  next: ShownSegment | null;
+  history: ShownSegment[];
+  profile_currency: string | null;
+};
+
+export function shownPrice({ choice, now, next, history, profileCurrency }: Price): ShownPrice {
+  const { rateCardId, discountBp } = choice.now;
+  return {
+    rate_card_id: rateCardId === null ? null : formatId("rat", rateCardId),
+    discount_bp: discountBp,
+    now: now && shownSegment(now),
+    next: next && shownSegment(next),
+    history: history.map(shownSegment),
+    profile_currency: profileCurrency,
   };
 }
