@@ -1,6 +1,7 @@
 /** The money on a statement to be printed: what the operator asks, and what each subaccount is asked, costs and leaves. */
 import { html } from "hono/html";
 import { type InLanguages, inLanguage, type Language, writeCount, writeMoney } from "../letters/language.ts";
+import { hasMoney } from "../metering/shown-amounts.ts";
 import type { Statement } from "../metering/statement.ts";
 import { type AccountPrice, type Money, sumMoney, totalsOf } from "../metering/statement-amounts.ts";
 import type { Amount } from "../prices/amounts.ts";
@@ -64,7 +65,7 @@ ${head("", [])}
 <tbody><tr><th scope="row">${w.asked}</th>${cells(price)}</tr></tbody>
 </table></div>`;
   if (lines.every((line) => line.price === null)) return asked;
-  const priced = lines.filter((line) => line.price !== null || line.costs.some(({ minor }) => minor !== 0));
+  const priced = lines.filter(hasMoney);
   const sums = [
     sumMoney(priced.flatMap((line) => totalsOf(line.price))),
     sumMoney(priced.flatMap(({ costs }) => costs)),

@@ -1,5 +1,5 @@
 /** The money of a statement on the command line. */
-import { shownLinePrice } from "../metering/shown-amounts.ts";
+import { hasMoney, shownLinePrice } from "../metering/shown-amounts.ts";
 import type { Statement, StatementLine } from "../metering/statement.ts";
 import type { AccountPrice, Money } from "../metering/statement-amounts.ts";
 import type { Amount } from "../prices/amounts.ts";
@@ -15,9 +15,8 @@ export function lineShape({ price, costs, margin, ...line }: StatementLine): obj
 export function moneyTables({ price, lines }: Statement): string[] {
   const heads = ["units above", "price", "for those", "discount", "total"];
   const asked = price === null ? [] : [table(["", ...heads], [["the operator asks", ...cellsOf(price)]])];
-  const priced = lines.filter((line) => line.price !== null);
-  if (priced.length === 0) return asked;
-  const rows = priced.map(({ name, price: own, costs, margin }) => {
+  if (lines.every(({ price: own }) => own === null)) return asked;
+  const rows = lines.filter(hasMoney).map(({ name, price: own, costs, margin }) => {
     return [name, ...cellsOf(own), listed(costs), margin === null ? "-" : listed([margin])];
   });
   return [...asked, table(["subaccount", ...heads, "cost", "margin"], rows)];

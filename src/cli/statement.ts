@@ -155,7 +155,7 @@ function shownStatement(statement: Statement): Shown {
   const groupShapes = groups.map(({ lines: own, name, profile, ...figures }) => {
     const { currency = null, costCentre = null, address = null } = profile ?? {};
     const of = { billingProfile: name, currency, costCentre, address, subaccounts: own.length };
-    return shape({ ...of, ...figures, billed: billedUnits(figures) });
+    return { ...(shape({ ...of, ...figures, billed: billedUnits(figures) }) as object), ...shownSums(own) };
   });
   const { profiles: _, price, lines: __, ...summary } = statement;
   const money = { price: shownPrice(price), ...shownSums(lines), lines: lines.map(lineShape) };

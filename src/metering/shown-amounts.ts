@@ -44,6 +44,11 @@ export function shownLinePrice({ price, costs, margin }: LinePrice) {
   };
 }
 
+/** Whether a line has a place in a table of money: by its price, or by what it costs. */
+export function hasMoney({ price, costs }: LinePrice): boolean {
+  return price !== null || costs.some(({ minor }) => minor !== 0);
+}
+
 /** Of lines together: what they are asked, what they cost, and the sum of the margins that there are. */
 export function shownSums(lines: Statement["lines"]) {
   return {
