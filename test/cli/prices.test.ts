@@ -39,6 +39,9 @@ test("a master's card is the default of its subaccounts", async () => {
   const card = await json("rate-card", "add", "--master", mas, "--name", "Standard", ...price, "--default");
   expect(await json("price", "show", sub)).toMatchObject({ rate_card_id: null, now: { source: "default" } });
   expect((await run("rate-card", "list", "--master", mas)).out).toContain("1900 JPY");
+  const { revenue, groups } = await json("statement", "show", mas);
+  expect(revenue).toMatchObject([{ currency: "JPY" }]);
+  expect(groups).toMatchObject([{ revenue, costs: [{ currency: "EUR" }] }]);
   expect((await run("price", "quote", sub, "--discount", "500")).out).toMatch(/price per cycle +1805 JPY/);
   await json("rate-card", "change", card.id, "--no-default");
   expect((await json("price", "show", sub)).now).toBeNull();
