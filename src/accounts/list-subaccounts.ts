@@ -109,19 +109,44 @@ async function firstByUse(
 
 type PageFilter = SubaccountFilter & Readonly<{ ids?: readonly SubaccountId[] | undefined }>;
 
+/** Which rows, from no more columns than that takes; only then what is shown of them. */
 async function readPage(db: Db, principal: Principal, master: Master | undefined, filter: PageFilter, clock: Clock) {
-  const reach = reachOf(principal);
   const sorts = sortColumns(filter.sort ?? [{ by: "name", descending: false }]);
-  let query = withUsage(db, master, clock)
-    .limit(filter.limit + 1)
-    .orderBy(orderBy(sorts));
+  const keys = sorts.map(({ descending }, n) => ({ expression: sql`${sql.ref(`page.k${n}`)}`, descending }));
+  const page = pageOf(db, principal, master, sorts, filter, clock);
+  const values = sql<CursorValue[]>`jsonb_build_array(${sql.join(keys.map(({ expression }) => expression))})`;
+  return await withUsage(db, master, clock)
+    .innerJoin(page.as("page"), "page.id", "s.id")
+    .select(values.as("sort_values"))
+    .orderBy(orderBy(keys))
+    .execute();
+}
+
+/** The ids of one page and a row more, each with its sort values `k0`, `k1` and so on. */
+function pageOf(
+  db: Db,
+  principal: Principal,
+  master: Master | undefined,
+  sorts: readonly SortColumn[],
+  filter: PageFilter,
+  clock: Clock,
+) {
+  const reach = reachOf(principal);
+  let query = db
+    .selectFrom("subaccount as s")
+    .innerJoin("master as m", "m.id", "s.master_id")
+    .leftJoin("usage as u", (join) => join.onRef("u.account_id", "=", "s.id").on(running(master, clock)))
+    .select("s.id")
+    .select(sorts.map(({ expression }, n) => expression.as(`k${n}`)))
+    .orderBy(orderBy(sorts))
+    .limit(filter.limit + 1);
+  if (master !== undefined) query = query.where("s.master_id", "=", master.id);
   if (reach.subaccountId !== null) query = query.where("s.id", "=", reach.subaccountId);
   if (reach.masterId !== null) query = query.where("s.master_id", "=", reach.masterId);
   if (filter.ids !== undefined) query = query.where(sql<boolean>`s.id = any(${[...filter.ids]}::uuid[])`);
   if (filter.after !== undefined) query = query.where(behind(sorts, filter.after));
   for (const condition of conditions(filter, master)) query = query.where(condition);
-  const values = sql<CursorValue[]>`jsonb_build_array(${sql.join(sorts.map(({ expression }) => expression))})`;
-  return await query.select(values.as("sort_values")).execute();
+  return query;
 }
 
 function sortColumns(sorts: readonly Sort<SubaccountSort>[]): SortColumn[] {
@@ -130,23 +155,24 @@ function sortColumns(sorts: readonly Sort<SubaccountSort>[]): SortColumn[] {
   return sorts.some(({ by }) => by === "created") ? chosen : [...chosen, { expression: columns.created, descending }];
 }
 
-/** With the usage row of the running period, which one master's subaccounts have in common. */
-function withUsage(db: Db, master: Master | undefined, clock: Clock) {
+/** Of usage rows `u`: of the running period, which one master's subaccounts have in common. */
+function running(master: Master | undefined, clock: Clock) {
   const now = clock.now();
-  const usage = selectSubaccounts(db).select([sql<number>`${used}`.as("used"), sql<number>`${percent}`.as("percent")]);
-  if (master === undefined) {
-    const running = sql<boolean>`u.period_start <= ${now} and u.period_end > ${now}`;
-    return usage
-      .leftJoin("usage as u", (join) => join.onRef("u.account_id", "=", "s.id").on(running))
-      .select(sql<number>`coalesce(u.top_up, 0)`.as("top_up"));
-  }
-  const { start } = periodAt(master.calendar, now);
-  const running = sql<boolean>`u.period_start = ${start} and u.master_id = ${master.id}`;
-  const given = sql`(select sum(t.units)::bigint from top_up t where t.subaccount_id = s.id and t.period_start = ${start})`;
-  return usage
-    .leftJoin("usage as u", (join) => join.onRef("u.account_id", "=", "s.id").on(running))
-    .select(sql<number>`coalesce(u.top_up, ${given}, 0)`.as("top_up"))
-    .where("s.master_id", "=", master.id);
+  if (master === undefined) return sql<boolean>`u.period_start <= ${now} and u.period_end > ${now}`;
+  return sql<boolean>`u.period_start = ${periodAt(master.calendar, now).start} and u.master_id = ${master.id}`;
+}
+
+/** With the usage row of the running period. */
+function withUsage(db: Db, master: Master | undefined, clock: Clock) {
+  const start = master && periodAt(master.calendar, clock.now()).start;
+  const given =
+    start === undefined
+      ? sql`0`
+      : sql`(select sum(t.units)::bigint from top_up t where t.subaccount_id = s.id and t.period_start = ${start})`;
+  return selectSubaccounts(db)
+    .leftJoin("usage as u", (join) => join.onRef("u.account_id", "=", "s.id").on(running(master, clock)))
+    .select([sql<number>`${used}`.as("used"), sql<number>`${percent}`.as("percent")])
+    .select(sql<number>`coalesce(u.top_up, ${given}, 0)`.as("top_up"));
 }
 
 function listed(row: SubaccountRow & { used: number; top_up: number; percent: number }, now: Date): ListedSubaccount {
