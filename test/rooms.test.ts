@@ -120,6 +120,8 @@ describe("tables", () => {
     summed_day: ["metering"],
     usage_day: ["metering"],
     top_up: ["quota"],
+    usage_order: ["accounts"],
+    usage_order_state: ["accounts"],
     refusal: ["metering"],
     statement: ["metering"],
     statement_line: ["metering"],

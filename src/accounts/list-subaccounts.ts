@@ -15,7 +15,17 @@ import { findMaster, type SubaccountRow, selectSubaccounts, subaccountOf } from 
 import { mostUsed } from "./most-used.ts";
 import { type Principal, reachOf } from "./principal.ts";
 import { behind, type CursorValue, orderBy, type Page, type Sort, type SortColumn } from "./sort.ts";
-import { cap, conditions, narrows, percent, type SubaccountSearch, shownRank, used } from "./subaccount-search.ts";
+import {
+  conditions,
+  NO_LIMIT,
+  narrows,
+  percent,
+  remaining,
+  type SubaccountSearch,
+  shownRank,
+  used,
+} from "./subaccount-search.ts";
+import { isOrdered } from "./usage-order.ts";
 
 export type ListedSubaccount = Subaccount &
   Readonly<{
@@ -35,9 +45,6 @@ export type SubaccountFilter = SubaccountSearch &
     /** The operator's choice: one master's. */
     masterId?: MasterId | undefined;
   }>;
-
-/** Above every limit, as the index of the order by limits has it. */
-const NO_LIMIT = 9_000_000_000_000_000;
 
 /** Without nulls: where there is no value, or no limit, a value stands in that sorts to its end. */
 const columns = {
@@ -60,11 +67,20 @@ const columns = {
   used,
   used_percent: percent,
   top_up: sql`coalesce(u.top_up, 0)`,
-  remaining: sql`greatest(0, coalesce(${cap}, ${sql.lit(NO_LIMIT)}) - ${used})`,
+  remaining,
 } as const;
 
 export type SubaccountSort = keyof typeof columns;
 export const subaccountSorts = Object.keys(columns) as SubaccountSort[];
+
+/** The same of the copy `o`, whose indexes serve them. */
+const orderedColumns: Partial<typeof columns> = {
+  created: sql`o.account_id`,
+  used: sql`o.used`,
+  used_percent: sql`o.percent`,
+  remaining: sql`o.remaining`,
+};
+const isByUse = ({ by }: Sort<SubaccountSort>) => by === "used" || by === "used_percent" || by === "remaining";
 
 export async function listSubaccounts(
   db: Db,
@@ -76,8 +92,9 @@ export async function listSubaccounts(
   const masterId = reach.masterId ?? filter.masterId ?? null;
   const whole = masterId !== null && principal.kind !== "subaccount";
   const master = whole ? await findMaster(db, principal, masterId, clock) : undefined;
-  const ids = master && (await firstByUse(db, master, filter, clock));
-  let rows = await readPage(db, principal, master, { ...filter, ids }, clock);
+  const ordered = master !== undefined && filter.sort?.some(isByUse) === true && (await isOrdered(db, master, clock));
+  const ids = master && !ordered ? await firstByUse(db, master, filter, clock) : undefined;
+  let rows = await readPage(db, principal, master, { ...filter, ids, ordered }, clock);
   // Too few of them are what is asked for, or of this master still: its usage stays the master's when an account leaves.
   if (ids !== undefined && rows.length <= filter.limit) rows = await readPage(db, principal, master, filter, clock);
   const shown = rows.slice(0, filter.limit);
@@ -107,11 +124,14 @@ async function firstByUse(
   return ids.length > filter.limit ? ids : undefined;
 }
 
-type PageFilter = SubaccountFilter & Readonly<{ ids?: readonly SubaccountId[] | undefined }>;
+type PageFilter = SubaccountFilter & Readonly<{ ids?: readonly SubaccountId[] | undefined; ordered?: boolean }>;
 
 /** Which rows, from no more columns than that takes; only then what is shown of them. */
 async function readPage(db: Db, principal: Principal, master: Master | undefined, filter: PageFilter, clock: Clock) {
-  const sorts = sortColumns(filter.sort ?? [{ by: "name", descending: false }]);
+  const sorts = sortColumns(
+    filter.sort ?? [{ by: "name", descending: false }],
+    filter.ordered ? { ...columns, ...orderedColumns } : columns,
+  );
   const keys = sorts.map(({ descending }, n) => ({ expression: sql`${sql.ref(`page.k${n}`)}`, descending }));
   const page = pageOf(db, principal, master, sorts, filter, clock);
   const values = sql<CursorValue[]>`jsonb_build_array(${sql.join(keys.map(({ expression }) => expression))})`;
@@ -141,6 +161,11 @@ function pageOf(
     .orderBy(orderBy(sorts))
     .limit(filter.limit + 1);
   if (master !== undefined) query = query.where("s.master_id", "=", master.id);
+  if (filter.ordered) {
+    query = query.innerJoin("usage_order as o", (join) =>
+      join.onRef("o.account_id", "=", "s.id").onRef("o.master_id", "=", "s.master_id"),
+    ) as unknown as typeof query;
+  }
   if (reach.subaccountId !== null) query = query.where("s.id", "=", reach.subaccountId);
   if (reach.masterId !== null) query = query.where("s.master_id", "=", reach.masterId);
   if (filter.ids !== undefined) query = query.where(sql<boolean>`s.id = any(${[...filter.ids]}::uuid[])`);
@@ -149,10 +174,10 @@ function pageOf(
   return query;
 }
 
-function sortColumns(sorts: readonly Sort<SubaccountSort>[]): SortColumn[] {
-  const chosen = sorts.map(({ by, descending }) => ({ expression: columns[by], descending }));
+function sortColumns(sorts: readonly Sort<SubaccountSort>[], of: typeof columns): SortColumn[] {
+  const chosen = sorts.map(({ by, descending }) => ({ expression: of[by], descending }));
   const descending = chosen.at(-1)?.descending ?? false;
-  return sorts.some(({ by }) => by === "created") ? chosen : [...chosen, { expression: columns.created, descending }];
+  return sorts.some(({ by }) => by === "created") ? chosen : [...chosen, { expression: of.created, descending }];
 }
 
 /** Of usage rows `u`: of the running period, which one master's subaccounts have in common. */
