@@ -1,9 +1,10 @@
 /**
  * Subaccounts with what they have used in the running period: searched, filtered, sorted, page by page.
  *
- * Invariant: narrowed by the principal; a page's rows come from one statement. An index serves each order of the accounts
- * themselves and each search of three characters or more (migrations/0013); by use, the usage rows are asked first which
- * accounts to read. What is left, such as a plan by use, reads the master's subaccounts once.
+ * Invariant: narrowed by the principal; a page's rows, and the values shown of them, come from one statement. An index
+ * serves each order of the accounts themselves and each search of three characters or more (migrations/0013). By use, a
+ * master with very many has a copy of the order (usage-order.ts); without it the usage rows are asked first which accounts
+ * to read. What is left reads a few columns of all the master's subaccounts once.
  */
 import { sql } from "kysely";
 import { periodAt } from "../metering/period.ts";
@@ -92,7 +93,8 @@ export async function listSubaccounts(
   const masterId = reach.masterId ?? filter.masterId ?? null;
   const whole = masterId !== null && principal.kind !== "subaccount";
   const master = whole ? await findMaster(db, principal, masterId, clock) : undefined;
-  const ordered = master !== undefined && filter.sort?.some(isByUse) === true && (await isOrdered(db, master, clock));
+  const byUse = filter.sort?.some(isByUse) === true && !isIndexed(filter);
+  const ordered = master !== undefined && byUse && (await isOrdered(db, master, clock));
   const ids = master && !ordered ? await firstByUse(db, master, filter, clock) : undefined;
   let rows = await readPage(db, principal, master, { ...filter, ids, ordered }, clock);
   // Too few of them are what is asked for, or of this master still: its usage stays the master's when an account leaves.
@@ -101,6 +103,9 @@ export async function listSubaccounts(
   const next = rows.length > shown.length ? (shown.at(-1)?.sort_values ?? null) : null;
   return { items: shown.map((row) => listed(row, clock.now())), next };
 }
+
+/** A search that an index serves: it finds few, and sorting those takes less than going through all in their order. */
+const isIndexed = ({ q = "" }: SubaccountFilter) => q.length > 2;
 
 /** Of those that used most, how many are looked at for each that is shown, where not all may be shown. */
 const LOOKED_AT = 20;
@@ -115,8 +120,8 @@ async function firstByUse(
   const [sort, ...others] = filter.sort ?? [];
   if (sort === undefined || others.length > 0 || !sort.descending) return undefined;
   if (sort.by !== "used" && sort.by !== "used_percent") return undefined;
-  const { q = "", withOwn = false, after } = filter;
-  if (q.length > 2) return undefined; // an index finds the few
+  const { withOwn = false, after } = filter;
+  if (isIndexed(filter)) return undefined;
   const some = narrows(filter);
   const rows = (filter.limit + 1) * (some ? LOOKED_AT : 1);
   const { start: periodStart } = periodAt(master.calendar, clock.now());

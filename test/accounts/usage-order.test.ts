@@ -88,7 +88,14 @@ const sortsByUse = fc
     const names = [...new Set([...others.slice(0, at), one, ...others.slice(at)])];
     return names.map((by, n) => ({ by, descending: descending[n]! }));
   });
-const filters = fc.constantFrom<Filter>({}, { plan: "gold" }, { withOwn: true }, { q: "shop 2" }, { usedGte: 7 });
+const filters = fc.constantFrom<Filter>(
+  {},
+  { plan: "gold" },
+  { withOwn: true },
+  { q: "shop 2" },
+  { q: "2" },
+  { usedGte: 7 },
+);
 
 beforeEach(async () => {
   await sql`truncate usage_order_state`.execute(db);
