@@ -39,6 +39,8 @@ begin
   new.credited := new.guarded and credits_left(new.account_id, pm_now()) > 0;
   return new;
 end $$;
+-- By index whatever the statistics say: thousands of rows may be opened while they are still those of empty tables.
+alter function guard_opened_usage set enable_seqscan = off;
 
 -- As 0020: at commit, under the locks of the usage rows. The windows of the account and of its credentials are brought in line; they stay,
 -- with what they have counted, when their limit goes.

@@ -1,6 +1,7 @@
 /** The background jobs of a node: what runs when, and which room's function it calls. */
 import { syncUsage } from "./accounts/sync-usage.ts";
 import { takeNextPlans } from "./accounts/take-next-plan.ts";
+import { orderUsage } from "./accounts/usage-order.ts";
 import { tellCertificateEnds } from "./alerts/certificate-ends.ts";
 import { sendDigests } from "./alerts/digest.ts";
 import { notifyAlert } from "./alerts/notify.ts";
@@ -66,6 +67,7 @@ export function startHousekeeping(house: House, publicUrl: string): Promise<Asyn
       if (watched.accounts > 0) log.info({ event: "alerts.usage_watched", ...watched });
     },
     sync_usage: (payload) => syncUsage(db, payload),
+    usage_order: (payload) => orderUsage(db, payload, clock),
     reconcile: async () => void (await reconcile({ database, gate, metrics, log })),
     async statements(_, signal) {
       const pace = { rest: 4, budgetMs: 50_000, signal };

@@ -126,6 +126,8 @@ describe("tables", () => {
     usage_day: ["metering"],
     ledger_archive: ["metering"],
     top_up: ["quota"],
+    usage_order: ["accounts"],
+    usage_order_state: ["accounts"],
     refusal: ["metering"],
     statement: ["metering"],
     statement_line: ["metering"],

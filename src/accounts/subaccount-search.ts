@@ -43,6 +43,9 @@ export type SubaccountSearch = Readonly<{
 export const used = sql`coalesce(u.used, 0)`;
 export const cap = sql`coalesce(u.cap, s.monthly_limit)`;
 export const percent = sql`coalesce(${used}::float8 * 100 / nullif(${cap}, 0), -1)`;
+/** Above every limit, as the index of the order by limits has it. */
+export const NO_LIMIT = 9_000_000_000_000_000;
+export const remaining = sql`greatest(0, coalesce(${cap}, ${sql.lit(NO_LIMIT)}) - ${used})`;
 
 type Conditions = RawBuilder<boolean>[];
 type Asked = Exclude<keyof SubaccountSearch, "q" | "states" | "withOwn">;

@@ -2,6 +2,20 @@
 import type { ColumnType, Generated } from "kysely";
 import type { AccountId, EntryId, EventId, MasterId, MessageId, StatementId, SubaccountId, TopUpId } from "./ids.ts";
 
+export type UsageOrderTable = {
+  account_id: SubaccountId;
+  master_id: MasterId;
+  used: number;
+  percent: number;
+  remaining: number;
+};
+
+export type UsageOrderStateTable = {
+  master_id: MasterId;
+  period_start: Date;
+  read_at: Date;
+};
+
 export type UsageTable = {
   account_id: AccountId;
   period_start: Date;

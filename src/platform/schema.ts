@@ -32,6 +32,8 @@ import type {
   TopUpTable,
   UsageDayTable,
   UsageEntryTable,
+  UsageOrderStateTable,
+  UsageOrderTable,
   UsageTable,
 } from "./schema-metering.ts";
 import type { BulkItemTable, BulkRunTable, ReviewTable, SavedViewTable } from "./schema-overview.ts";
@@ -81,6 +83,8 @@ export type Schema = {
   lockout: LockoutTable;
   node: NodeTable;
   usage: UsageTable;
+  usage_order: UsageOrderTable;
+  usage_order_state: UsageOrderStateTable;
   usage_entry: UsageEntryTable;
   summed_day: SummedDayTable;
   usage_day: UsageDayTable;

@@ -14,8 +14,9 @@ import {
 import { type CursorValue, parseSort, type Sort } from "../../src/accounts/sort.ts";
 import { transitionMaster, transitionSubaccount } from "../../src/accounts/transition.ts";
 import { periodAt } from "../../src/metering/period.ts";
-import { type Db, openDatabase } from "../../src/platform/database.ts";
+import { openDatabase } from "../../src/platform/database.ts";
 import { testDatabase } from "../support/database.ts";
+import { subaccountRowsRead } from "../support/rows-read.ts";
 import { operator, tenants } from "../support/tenants.ts";
 
 const { db, url, clock } = await testDatabase();
@@ -231,9 +232,9 @@ test("with many subaccounts a page, in whatever order or found by a search, read
   await sql`vacuum (analyze) subaccount, usage, master`.execute(db);
   await using one = openDatabase({ url, max: 1 });
   const touched = async (filter: Omit<SubaccountFilter, "limit">) => {
-    const before = await rowsRead(one.db);
+    const before = await subaccountRowsRead(one.db);
     await listSubaccounts(one.db, big.principal, { ...filter, limit: 50 }, clock);
-    return (await rowsRead(one.db)) - before;
+    return (await subaccountRowsRead(one.db)) - before;
   };
   const byIndex = [
     "name",
@@ -293,14 +294,6 @@ test("an account that has left its master since it sent is missing from the page
   const { items } = await listSubaccounts(db, from.principal, { sort, limit: 2 }, clock);
   expect(items.map(({ id }) => id)).toEqual([made[0], made[2]]);
 });
-
-/** Rows that scans of the table have read so far; `one` has a single connection, whose counts are sent first. */
-async function rowsRead(one: Db): Promise<number> {
-  await sql`select pg_stat_force_next_flush()`.execute(one);
-  const { rows } = await sql<{ n: number }>`select (seq_tup_read + idx_tup_fetch)::bigint as n
-    from pg_stat_user_tables where relname = 'subaccount'`.execute(one);
-  return rows[0]?.n ?? 0;
-}
 
 test("sorts that make no sense are refused", () => {
   expect(parseSort("-used_percent,name", subaccountSorts)).toEqual([

@@ -109,24 +109,30 @@ export function subaccountId(n: string): string {
   return `bench.id(${createdMs}, ${tags.subaccount}, ${n})`;
 }
 
-/** Brings usage rows in line with the entries of the running period: of accounts that have any, and of their masters. */
+/**
+ * Brings usage rows in line with the entries of the running period: of accounts that have any, and of their masters. In two
+ * steps: the plan of usage_terms, made while `usage` is empty, reads all of it for each account, and must not see it grow.
+ */
 export async function countUp(pool: Pool): Promise<void> {
   const client = await pool.connect();
   try {
     await client.query("set statement_timeout = 0; set work_mem = '256MB'");
     await client.query(`
+      create temporary table counted as
       with p as (select * from bench.period()), charged as (
         select e.master_id, e.subaccount_id, sum(e.units) as units from usage_entry e, p
          where e.period_start = p.starts and e.kind = 'accept' group by 1, 2
       ), accounts as (
         select subaccount_id as id, units from charged union all select master_id, sum(units) from charged group by 1
       )
-      insert into usage (account_id, period_start, period_end, master_id, used, cap, base, top_up, open, open_until, thresholds)
       select a.id, p.starts, p.ends, t.master_id, a.units, t.cap, t.base, t.top_up, t.open, t.open_until, t.thresholds
-        from accounts a, p, usage_terms(a.id, p.starts) t
+        from accounts a, p, usage_terms(a.id, p.starts) t`);
+    await client.query(`
+      insert into usage (account_id, period_start, period_end, master_id, used, cap, base, top_up, open, open_until, thresholds)
+      select * from counted
       on conflict (account_id, period_start) do update set used = excluded.used, version = usage.version + 1`);
     await client.query("analyze usage");
   } finally {
-    client.release(true);
+    client.release(true); // with its table
   }
 }

@@ -68,9 +68,13 @@ async function faultsOf({ stage, name, extensions }: Cell, open: typeof openHous
   return faults.filter((fault) => typeof fault === "string").map((fault) => `${name} at ${stage}: ${fault}`);
 }
 
-/** @returns what is wrong, over all behaviours at a stage. */
-async function playStage(stage: Stage, extensions: readonly string[], open = openHouse): Promise<string[]> {
-  const cells = Object.keys(behaviours).map((name) => ({ stage, name, extensions }));
+/** @returns what is wrong, over all behaviours at a stage, or over these. */
+async function playStage(
+  stage: Stage,
+  extensions: readonly string[],
+  { open = openHouse, names = Object.keys(behaviours) } = {},
+): Promise<string[]> {
+  const cells = names.map((name) => ({ stage, name, extensions }));
   const found = await Promise.all(cells.map((cell) => faultsOf(cell, open)));
   return found.flat();
 }
@@ -106,7 +110,7 @@ describe("control", () => {
       decide: (exchange: Exchange) =>
         decide(exchange).map((v): Verdict => (v.indeterminate ? { ...v, kind: "delivered", indeterminate: false } : v)),
     }));
-    const faults = await playStage("dot", everything, open);
+    const faults = await playStage("dot", everything, { open, names: ["silence", "the end (RST)"] });
     expect(faults).toContainEqual(expect.stringMatching(/^silence at dot: delivered, not unknown/));
     expect(faults).toContainEqual(expect.stringMatching(/^the end \(RST\) at dot: delivered, not unknown/));
   });
@@ -118,7 +122,7 @@ describe("control", () => {
         return decideFailure(bounce ? { ...failure, permanent: "5.7.1" } : failure);
       },
     }));
-    expect(await playStage("greeting", everything, open)).toContainEqual(
+    expect(await playStage("greeting", everything, { open, names: ["5xx"] })).toContainEqual(
       expect.stringMatching(/^5xx at greeting: bounced, not deferred/),
     );
   });
