@@ -16,6 +16,7 @@ import { formatId, type MasterId, newId, type StatementId } from "../platform/id
 import { lockCorrections } from "./correction.ts";
 import { type Draft, draftStatement } from "./draft.ts";
 import { firstOpen } from "./open-period.ts";
+import { pagesOf } from "./pages.ts";
 import type { Period } from "./period.ts";
 import { billedUnits, CHAIN_START, hashChain, hashLines } from "./statement.ts";
 import { totalsOf } from "./statement-amounts.ts";
@@ -86,7 +87,7 @@ async function store(trx: Db, draft: Draft, clock: Clock): Promise<StatementId |
             ${messages}, ${corrections}, ${credits}, ${refused}, ${linesHash}, ${chainHash}, pm_now())
     on conflict (master_id, period_start) do nothing returning id`.execute(trx);
   if (rows.length === 0) return undefined;
-  await storeLines(trx, id, draft);
+  for (const lines of pagesOf(draft.lines)) await storeLines(trx, id, lines);
   await storeProfiles(trx, id, draft);
   await storeAmounts(trx, id, draft);
   const data = {
@@ -111,7 +112,7 @@ async function nextNumber(trx: Db, masterId: MasterId): Promise<number> {
   return rows[0]!.number;
 }
 
-async function storeLines(trx: Db, id: StatementId, { lines }: Draft): Promise<void> {
+async function storeLines(trx: Db, id: StatementId, lines: Draft["lines"]): Promise<void> {
   const of = <T>(value: (line: Draft["lines"][number]) => T) => lines.map(value);
   await sql`
     insert into statement_line (statement_id, subaccount_id, name, external_id, monthly_limit, top_up, messages, units, corrections,

@@ -5,15 +5,13 @@ import type { MasterId, SubaccountId } from "../platform/ids.ts";
 import type { Segment } from "../prices/fees.ts";
 import { readTerms } from "../prices/read-segments.ts";
 import { segmentsOf } from "../prices/segments.ts";
+import { pagesOf } from "./pages.ts";
 import type { Period } from "./period.ts";
 import { type AccountPrice, accountPrice } from "./statement-amounts.ts";
 
 type Paid = Readonly<{ units: number; corrections: number; credits: number }>;
 type Statement = Paid &
   Readonly<{ masterId: MasterId; period: Period; lines: readonly (Paid & Readonly<{ subaccountId: SubaccountId }>)[] }>;
-
-/** So many accounts' histories are held at once: they only grow, and mail may be in the same process. */
-const PAGE = 1000;
 
 /** Of the master itself and of each line; who has no price is left out. */
 export async function priceStatement(
@@ -29,8 +27,7 @@ export async function priceStatement(
   const { own } = await readTerms(db, masterId, [], period.end);
   add(masterId, segmentsOf(own.get(masterId) ?? [], null), statement);
   if (!(await sellsByPrice(db, masterId))) return prices;
-  for (let from = 0; from < lines.length; from += PAGE) {
-    const page = lines.slice(from, from + PAGE);
+  for (const page of pagesOf(lines)) {
     const ids = page.map(({ subaccountId }) => subaccountId);
     const written = await readTerms(db, masterId, ids, period.end);
     const born = await readSold(db, masterId, ids);

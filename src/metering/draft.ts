@@ -6,6 +6,7 @@ import { BEFORE_ALL, type MasterId, type SubaccountId } from "../platform/ids.ts
 import { priceStatement } from "./draft-amounts.ts";
 import { sumPeriod } from "./kept-sums.ts";
 import { EMPTY_SUM, idsAround, type LedgerSum } from "./ledger.ts";
+import { PAGE } from "./pages.ts";
 import type { Period } from "./period.ts";
 import {
   addFigures,
@@ -50,8 +51,6 @@ async function readTerms(db: Db, masterId: MasterId, period: Period): Promise<Te
   if (row === undefined) throw notFound("master");
   return row;
 }
-
-const PAGE = 1000;
 
 type Unshared = Omit<StatementLine, "overageUnits" | keyof LinePrice>;
 

@@ -8,11 +8,18 @@ import { type Amount, priceOf } from "../prices/amounts.ts";
 import type { Segment } from "../prices/fees.ts";
 import { termsOfColumn } from "../prices/segments.ts";
 import type { Draft } from "./draft.ts";
+import { pagesOf } from "./pages.ts";
 import type { Period } from "./period.ts";
 import { type AccountPrice, type Money, paidUnits } from "./statement-amounts.ts";
 
 export async function storeAmounts(trx: Db, id: StatementId, { price, lines }: Draft): Promise<void> {
-  const payers = [{ subaccountId: null, price }, ...lines];
+  await storePage(trx, id, [{ subaccountId: null, price }]);
+  for (const page of pagesOf(lines)) await storePage(trx, id, page);
+}
+
+type Payer = Readonly<{ subaccountId: SubaccountId | null; price: AccountPrice | null }>;
+
+async function storePage(trx: Db, id: StatementId, payers: readonly Payer[]): Promise<void> {
   const rows = payers.flatMap(({ subaccountId, price: own }) =>
     (own?.amounts ?? []).map((amount) => ({ subaccountId, amount, terms: JSON.stringify(own!.segments.map(frozen)) })),
   );
