@@ -118,8 +118,8 @@ describe("credits, overage, refusals and billing profiles", () => {
       expect(sheet).toMatchObject({ lines, units, credits, overageUnits, refused, linesHash: statement.linesHash });
       expect(statementCsv(sheet).trimEnd().split("\r\n").slice(1)).toHaveLength(lines.length);
     }
-    expect(() => onlyProfile(statement, null)).toThrow("no such line");
-    expect(() => onlyProfile(statement, "Unused")).toThrow("no such line");
+    expect(() => onlyProfile(statement, null)).toThrow("No line of this statement");
+    expect(() => onlyProfile(statement, "Unused")).toThrow("No line of this statement");
   });
 
   test("the table has the frozen profile, and its text is no formula", async () => {
