@@ -127,6 +127,20 @@ describe("what an account pays", () => {
     });
   });
 
+  test("what docs/billing.md says of the odd cases", () => {
+    const short: Period = { start: november.start, end: new Date("2026-11-15T00:00:00Z") };
+    const whole = { includedUnits: 10_000, amounts: [{ feeMinor: 3000 }] };
+    expect(priceOf([segment("2026-01-01", null)], short, 0)).toMatchObject(whole);
+    const allOnce = [segment("2026-01-01", "2026-11-29", { includedUnits: null }), segment("2026-11-29", null)];
+    expect(priceOf(allOnce, november, 10 ** 6)).toMatchObject({ includedUnits: null, amounts: [{ overageMinor: 0 }] });
+    expect(priceOf([segment("2026-01-01", null)], november, -500)).toMatchObject({ amounts: [{ totalMinor: 3000 }] });
+    const closed = segment("2026-01-01", "2026-11-16", { ceilingMinor: 100 });
+    expect(priceOf([closed], november, 10_000)).toMatchObject({
+      includedUnits: 5000,
+      amounts: [{ overageMinor: 100 }],
+    });
+  });
+
   test("a discount is rounded once, and each currency is an amount of its own", () => {
     const discounted = { ...segment("2026-01-01", "2026-11-11"), discountBp: 333 };
     const dollars = { ...segment("2026-11-11", null, { currency: "USD", priceMinor: 100 }), discountBp: 10_000 };
