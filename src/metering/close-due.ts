@@ -5,6 +5,7 @@ import type { Db } from "../platform/database.ts";
 import { BEFORE_ALL, formatId, type MasterId } from "../platform/ids.ts";
 import type { Log } from "../platform/log.ts";
 import { type CloseOptions, closeMaster } from "./close.ts";
+import { COMMITTED_WITHIN_MS } from "./open-period.ts";
 
 export type DueOptions = Required<CloseOptions> &
   Readonly<{
@@ -67,6 +68,6 @@ const selectDue = (after: MasterId, graceMs: number) => sql<{ id: MasterId }>`
          lateral (select case m.state when 'closed' then
                     coalesce((select max(period_end) from statement where master_id = m.id), '-infinity') end as closed_to) s
    where m.id > ${after}
-     and case when m.state <> 'closed' or m.closed_at >= s.closed_to then d.due_at is null or d.due_at <= t.at
+     and case when m.state <> 'closed' or m.closed_at >= s.closed_to - make_interval(secs => ${COMMITTED_WITHIN_MS / 1000}::float8) then d.due_at is null or d.due_at <= t.at
               else exists (select from usage u where u.account_id = m.id and u.period_end <= t.at and u.period_start >= s.closed_to) end
    order by m.id limit ${PAGE}`;

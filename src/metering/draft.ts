@@ -6,6 +6,7 @@ import { BEFORE_ALL, type MasterId, type SubaccountId } from "../platform/ids.ts
 import { priceStatement } from "./draft-amounts.ts";
 import { sumPeriod } from "./kept-sums.ts";
 import { EMPTY_SUM, idsAround, type LedgerSum } from "./ledger.ts";
+import { COMMITTED_WITHIN_MS } from "./open-period.ts";
 import { PAGE } from "./pages.ts";
 import type { Period } from "./period.ts";
 import {
@@ -99,7 +100,10 @@ function selectFacts({ masterId, period }: Account, which: RawBuilder<unknown>):
            case when u.master_id = ${masterId} then u.credit_used else 0 end as credits,
            coalesce(s.billing_profile, (select p.name from billing_profile p
                                          where p.master_id = ${masterId} and p.is_default)) as "billingProfile",
-           s.created_at < ${period.end} and (s.closed_at is null or s.closed_at >= ${period.start}) as present
+           s.created_at < ${period.end} and (s.closed_at is null or s.closed_at >= ${period.start} or (
+             s.closed_at >= ${new Date(period.start.getTime() - COMMITTED_WITHIN_MS)} and exists (
+               select from price_term t where t.account_id = s.id and t.source = 'none' and t.since >= ${period.start}
+                  and t.since <= s.closed_at + make_interval(secs => ${COMMITTED_WITHIN_MS / 1000}::float8)))) as present
       from subaccount s left join usage u on u.account_id = s.id and u.period_start = ${period.start}
      where ${which} order by s.id limit ${PAGE}`;
 }

@@ -8,6 +8,12 @@ import type { Db } from "../platform/database.ts";
 import type { MasterId } from "../platform/ids.ts";
 import { type Calendar, type Period, periodAt, periodDate } from "./period.ts";
 
+/**
+ * An account that says it was closed at an instant may be priced until its closing was committed, a little later: where a period begins
+ * in between, what is left of a year is given back in that one.
+ */
+export const COMMITTED_WITHIN_MS = 60_000;
+
 /** The first one, whether it is over or not; undefined for a closed master behind the period of its closing, unless it is used. */
 export async function firstOpen(db: Db, masterId: MasterId): Promise<Period | undefined> {
   const master = await db.selectFrom("master").selectAll().where("id", "=", masterId).executeTakeFirst();
@@ -21,7 +27,8 @@ export async function firstOpen(db: Db, masterId: MasterId): Promise<Period | un
     .executeTakeFirst();
   const from = last?.period_end ?? new Date(0);
   const used = await usedSince(db, masterId, from);
-  const wasOpen = master.state !== "closed" || (master.closed_at !== null && master.closed_at >= from);
+  const openTo = (master.closed_at?.getTime() ?? Number.NEGATIVE_INFINITY) + COMMITTED_WITHIN_MS;
+  const wasOpen = master.state !== "closed" || openTo >= from.getTime();
   if (used === undefined && !wasOpen) return undefined;
   const first = periodAt(calendar, master.created_at).start;
   const start = last?.period_end ?? (used !== undefined && used.start < first ? used.start : first);

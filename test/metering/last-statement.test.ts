@@ -1,8 +1,8 @@
 /** What a master that was closed still owes: its statements reach to the period in which it was closed, used or not. */
 import { expect, test } from "vitest";
-import { transitionMaster } from "../../src/accounts/transition.ts";
+import { transitionMaster, transitionSubaccount } from "../../src/accounts/transition.ts";
 import { closeDue } from "../../src/metering/close-due.ts";
-import { listStatements } from "../../src/metering/read-statement.ts";
+import { listStatements, readStatement } from "../../src/metering/read-statement.ts";
 import { verifyLedger } from "../../src/metering/verify.ts";
 import { choosePrice } from "../../src/prices/choose-price.ts";
 import { createRateCard } from "../../src/prices/rate-cards.ts";
@@ -71,6 +71,28 @@ test("the rest of a year is given back on the last statement, also at the very e
     ["2026-11-01", 9000],
     ["2026-12-01", rest],
   ]);
+});
+
+test("an end that is committed in the next period is on that one's statement, of a master and of a subaccount", async () => {
+  const master = await sold("year");
+  const { principal } = master;
+  await createRateCard(db, principal, { name: "Default", ...terms, cycle: "year", isDefault: true }, clock);
+  const { id } = (await make.subaccount(master)).subaccount;
+  await world.set("2026-11-30T23:59:59Z");
+  await db.transaction().execute(async (trx) => {
+    await transitionSubaccount(trx, principal, id, "close", {}, clock);
+    await transitionMaster(trx, operator, master.master.id, "close", {}, clock);
+    await world.set("2026-12-01T00:00:00Z");
+  });
+  await world.set("2027-03-01T01:00:00Z");
+  const rest = Math.round((9000 * 30) / 365) - 9000;
+  expect(await asked(master)).toEqual([
+    ["2026-11-01", 9000],
+    ["2026-12-01", rest],
+  ]);
+  const { lines } = await readStatement(db, principal, "2026-12-01", clock);
+  expect(lines.find(({ subaccountId }) => subaccountId === id)?.price?.amounts).toMatchObject([{ totalMinor: rest }]);
+  expect((await verifyLedger(db, clock)).differences).toEqual([]);
 });
 
 test("reopened, its statements go on where they ended", async () => {
