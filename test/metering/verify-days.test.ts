@@ -1,5 +1,6 @@
 /** `ledger verify` holds every kept sum against the entries: each lie about a summed day is found and named. */
 import { beforeAll, expect, test } from "vitest";
+import { EVERYTHING } from "../../src/metering/scope.ts";
 import { sumDays } from "../../src/metering/sum-days.ts";
 import { verifyDays } from "../../src/metering/verify-days.ts";
 import { formatId, type MasterId, type SubaccountId } from "../../src/platform/ids.ts";
@@ -38,7 +39,7 @@ const entry = (time: string, units: number, kind: OldEntry["kind"] = "accept"): 
 async function verified(db = database.db) {
   const differences: { subject: string; detail: string }[] = [];
   let read = 0;
-  await verifyDays(db, {
+  await verifyDays(db, EVERYTHING, {
     found: ({ check: _, ...difference }) => void differences.push(difference),
     read: (rows) => {
       read += rows;
