@@ -1,8 +1,10 @@
 /** `postmeter ledger`: the proof of the bill, and corrections of it. */
 import type { Command } from "commander";
 import { addCorrection } from "../metering/correction.ts";
+import { findScope } from "../metering/find-scope.ts";
 import { listCorrections } from "../metering/list-corrections.ts";
-import { type LedgerReport, verifyLedger } from "../metering/verify.ts";
+import { isPart, type Scope } from "../metering/scope.ts";
+import { type LedgerReport, type LeftOut, verifyLedger } from "../metering/verify.ts";
 import { formatId, type MasterId, type MessageId } from "../platform/ids.ts";
 import * as input from "./input.ts";
 import { instant, table } from "./layout.ts";
@@ -19,40 +21,80 @@ export function addLedgerCommands(program: Command, cli: Cli): void {
   addArchiveCommands(ledger, cli);
 }
 
-type VerifyOptions = Options & { withoutArchive?: true };
+type VerifyOptions = Options & { withoutArchive?: true; master?: MasterId; period?: string };
 
 function addVerify(ledger: Command, cli: Cli): void {
   verb(ledger, "verify", "recompute every counter, statement and kept sum; exit code 1 when one differs", [
     "ledger verify",
     "ledger verify --json",
     "ledger verify --without-archive",
+    "ledger verify --master mas_01kb2m5xj7e1fr0x4m4f6a0z3q --period 2026-11-01",
   ])
+    .option(
+      "--master <id>",
+      "only what belongs to this one; what can't be told of it alone is left out, and named",
+      input.idOf("mas"),
+    )
+    .option(
+      "--period <period>",
+      "only this one of it: its first day in the master's time zone, or its statement, stm_...",
+    )
     .option(
       "--without-archive",
       "leave the files of archived months out; the sums that are kept of them stand for them",
     )
-    .action(({ withoutArchive, ...options }: VerifyOptions) =>
-      runWith(cli, options, async ({ db, clock, config }) => {
+    .action(({ withoutArchive, master, period, ...options }: VerifyOptions, command: Command) => {
+      if (period !== undefined && master === undefined) {
+        command.error("error: --period is a master's: give --master, too", { exitCode: 2 });
+      }
+      return runWith(cli, options, async ({ db, clock, config }) => {
         const tell = often(cli);
         const report = await verifyLedger(db, clock, {
           ...(withoutArchive ? {} : { archiveDir: config.archiveDir }),
+          scope: await findScope(db, operator, { masterId: master, period }, clock),
           onProgress: ({ check, read }) => tell(`${check}: ${read} read`),
         });
         return shownReport(report);
-      }),
-    );
+      });
+    });
 }
 
-function shownReport({ ok, read, differences, found, unread }: LedgerReport): Shown {
+function shownReport({ ok, read, differences, found, unread, scope, leftOut }: LedgerReport): Shown {
   const files = read.archive > 0 ? `, and ${read.archive} entries of the archive` : "";
   const left = unread.length > 0 ? `; archived months that were not read: ${unread.join(", ")}` : "";
   const counted = `${read.entries} entries, ${read.statements} statements and ${read.messages} rows of messages were read${files}${left}`;
   const rows = differences.map(({ check, subject, detail }) => [check, subject, detail]);
   const more = found > differences.length ? `\n... and ${found - differences.length} more` : "";
+  const far = farOf(scope);
+  const well = far === undefined ? "The ledger is in order" : `In order, ${far}`;
+  const wrong = far === undefined ? `${found} differences` : `${found} differences, ${far}`;
+  const out = leftOut.length > 0 ? `\nLeft out: ${leftOut.map((one) => LEFT_OUT[one]).join("; ")}.` : "";
   const text = ok
-    ? `The ledger is in order: ${counted}.`
-    : `${table(["check", "of", "difference"], rows)}${more}\n\n${found} differences; ${counted}.`;
-  return { json: { ok, found, read, differences, unread }, text, exitCode: ok ? 0 : 1 };
+    ? `${well}: ${counted}.${out}`
+    : `${table(["check", "of", "difference"], rows)}${more}\n\n${wrong}; ${counted}.${out}`;
+  const json = { ok, found, read, differences, unread, scope: shownScope(scope), left_out: leftOut };
+  return { json, text, exitCode: ok ? 0 : 1 };
+}
+
+const LEFT_OUT: Readonly<Record<LeftOut, string>> = {
+  archive: "the files of archived months, and corrections of charges up to their end",
+  day_totals: "with how many entries of all masters each day was summed",
+  credit_lots: "lots and packs of credits",
+  prices: "prices but those of the statement",
+  chain: "the chain of statements but the link to the one before",
+};
+
+/** Undefined: everything was looked at. */
+function farOf(scope: Scope): string | undefined {
+  if (!isPart(scope)) return undefined;
+  const { masterId, period } = scope;
+  const part = period === null ? "" : ` in the period from ${instant(period.start)}`;
+  return `as far as ${formatId("mas", masterId)}${part} goes`;
+}
+
+/** Null: everything. */
+function shownScope(scope: Scope): unknown {
+  return isPart(scope) ? { master_id: formatId("mas", scope.masterId), period: scope.period } : null;
 }
 
 type CorrectOptions = Options & { note: string };

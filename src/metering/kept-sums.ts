@@ -97,7 +97,7 @@ function summedDays(period: Period): RawBuilder<{ entry_day: string; archived: b
 }
 
 /** The days on which entries of the period may lie. */
-function daysAround(period: Period): { first: string; end: string } {
+export function daysAround(period: Period): { first: string; end: string } {
   const { fromMs, toMs } = spanOf(period);
   return { first: dateAt(fromMs), end: dateAt(Math.ceil(toMs / DAY_MS) * DAY_MS) };
 }

@@ -101,7 +101,8 @@ function preview(draft: Draft): Statement {
 
 const DAY_MS = 86_400_000;
 
-async function findClosed(
+/** By its period's start date in the master's time zone, or its id. */
+export async function findClosed(
   db: Db,
   masterId: MasterId,
   calendar: Calendar,

@@ -28,7 +28,7 @@ export async function judgeMonth(
   const days = walkDays(db, month, await summedDays(db, month), findings);
   const credits = await openCredits(db, month, findings);
   for await (const page of pages) {
-    await judgePage(db, sql`select * from ${entryRows(page)} as e ${columnNames}`, horizon, findings);
+    await judgePage(db, { page: sql`select * from ${entryRows(page)} as e ${columnNames}`, horizon }, findings);
     await credits.take(page);
     for (const entry of page) {
       const sum = sumOf(entry);

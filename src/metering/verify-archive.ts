@@ -17,6 +17,7 @@ import type { Findings } from "./difference.ts";
 import { idAt, spanOf } from "./ledger.ts";
 import { type Month, spanOfMonth } from "./months.ts";
 import type { Period } from "./period.ts";
+import type { Scope } from "./scope.ts";
 import { createCorrections } from "./verify-archive-corrections.ts";
 import { judgeMonth } from "./verify-archive-rows.ts";
 
@@ -34,8 +35,7 @@ export type ArchiveSeen = Readonly<{
 export async function verifyArchive(db: Db, dir: string | undefined, findings: Findings): Promise<ArchiveSeen> {
   const records = await listArchives(db);
   const archived = records.filter((record) => record.archived);
-  const last = archived.at(-1);
-  const horizon = last === undefined ? BEFORE_ALL : idAt(spanOfMonth(last.month).toMs);
+  const horizon = endOf(archived);
   const proven = dir === undefined ? [] : await proveFiles(dir, records, findings);
   const sandbox = new Map<string, number>();
   const corrections = createCorrections(db, { horizon, archived, proven });
@@ -49,17 +49,28 @@ export async function verifyArchive(db: Db, dir: string | undefined, findings: F
   }
   await corrections.judge(findings);
   const unread = archived.filter((record) => !proven.includes(record)).map(({ month }) => month);
-  return {
-    horizon,
-    unread,
-    isRead: (period) => !unread.some((month) => touches(month, period)),
-    sandboxUnits: (owner) => sandbox.get(ownerKey(owner)) ?? 0,
-  };
+  return seenOf(horizon, unread, (owner) => sandbox.get(ownerKey(owner)) ?? 0);
 
   function addSandbox(owner: Owner, units: number): void {
     const key = ownerKey(owner);
     sandbox.set(key, (sandbox.get(key) ?? 0) + units);
   }
+}
+
+/** For a part of the ledger no file is read: each has entries of all masters, and is proven whole or not at all. */
+export async function passArchiveOver(db: Db, { period }: Scope): Promise<ArchiveSeen> {
+  const archived = (await listArchives(db)).filter((record) => record.archived);
+  const months = archived.map(({ month }) => month).filter((month) => period === null || touches(month, period));
+  return seenOf(endOf(archived), months, () => 0);
+}
+
+function endOf(archived: readonly ArchiveRecord[]): string {
+  const last = archived.at(-1);
+  return last === undefined ? BEFORE_ALL : idAt(spanOfMonth(last.month).toMs);
+}
+
+function seenOf(horizon: string, unread: readonly Month[], sandboxUnits: ArchiveSeen["sandboxUnits"]): ArchiveSeen {
+  return { horizon, unread, isRead: (period) => !unread.some((month) => touches(month, period)), sandboxUnits };
 }
 
 /** Those whose files are what was written. What was restored is read from the database. */

@@ -12,15 +12,17 @@ import type { Findings } from "./difference.ts";
 import { sumArchived } from "./kept-sums.ts";
 import { addAllSums, idAt, idsAround, type LedgerSum, sumLedger } from "./ledger.ts";
 import type { Period } from "./period.ts";
+import { rowsIn, type Scope } from "./scope.ts";
 import type { ArchiveSeen } from "./verify-archive.ts";
 import { countsSandbox, verifySandbox } from "./verify-sandbox.ts";
 
 type Account = Readonly<{ masterId: MasterId; period: Period }>;
+type Work = Readonly<{ clock: Clock; archive: ArchiveSeen; findings: Findings }>;
 
 const HOUR_MS = 3_600_000;
 const PAGE = 200;
 
-export async function verifyCounters(db: Db, clock: Clock, archive: ArchiveSeen, findings: Findings): Promise<void> {
+export async function verifyCounters(db: Db, scope: Scope, work: Work): Promise<void> {
   let after: { masterId: string; start: Date } = {
     masterId: BEFORE_ALL,
     start: new Date(0),
@@ -28,10 +30,9 @@ export async function verifyCounters(db: Db, clock: Clock, archive: ArchiveSeen,
   for (;;) {
     const { rows } = await sql<{ masterId: MasterId; start: Date; end: Date }>`
       select distinct on (master_id, period_start) master_id as "masterId", period_start as start, period_end as end
-        from usage where (master_id, period_start) > (${after.masterId}::uuid, ${after.start}::timestamptz)
+        from usage where ${rowsIn(scope)} and (master_id, period_start) > (${after.masterId}::uuid, ${after.start}::timestamptz)
        order by master_id, period_start limit ${PAGE}`.execute(db);
-    for (const { masterId, start, end } of rows)
-      await verifyPeriod(db, { masterId, period: { start, end } }, { clock, archive, findings });
+    for (const { masterId, start, end } of rows) await verifyPeriod(db, { masterId, period: { start, end } }, work);
     const last = rows.at(-1);
     if (last === undefined) return;
     after = last;
@@ -45,8 +46,6 @@ type Compared = {
   topUp: number;
   topUps: number;
 };
-
-type Work = Readonly<{ clock: Clock; archive: ArchiveSeen; findings: Findings }>;
 
 async function verifyPeriod(db: Db, { masterId, period }: Account, work: Work): Promise<void> {
   const { clock, archive, findings } = work;

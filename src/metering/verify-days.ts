@@ -2,6 +2,8 @@
  * Every kept sum of a day says what the entries say: each entry of a summed day is in one row, and each row is the sum of
  * its entries.
  *
+ * Of a part of the ledger its rows and entries are looked at; with how many entries a day was summed is said of all masters together.
+ *
  * Mail goes on while this reads: what is found of a day whose word was taken back meanwhile is passed over.
  */
 import { sql } from "kysely";
@@ -10,14 +12,15 @@ import { formatId } from "../platform/ids.ts";
 import { eachSumOfDay, type Owner, type OwnerSum, ownerKey } from "./day-entries.ts";
 import type { Findings } from "./difference.ts";
 import { addSums, EMPTY_SUM, type LedgerSum } from "./ledger.ts";
+import { daysIn, EVERYTHING, isPart, rowsIn, type Scope } from "./scope.ts";
 
 type Day = Readonly<{ day: string; entries: number; summedAt: string }>;
 
-export async function verifyDays(db: Db, findings: Findings): Promise<void> {
+export async function verifyDays(db: Db, scope: Scope, findings: Findings): Promise<void> {
   for (let after = "-infinity"; ; ) {
-    const [day] = await readDays(db, sql`entry_day > ${after}::date and ${isLive}`);
+    const [day] = await readDays(db, sql`entry_day > ${after}::date and ${daysIn(scope)} and ${isLive}`);
     if (day === undefined) return;
-    const details = await verifyDay(db, day, findings);
+    const details = await verifyDay(db, scope, day, findings);
     const [now] = details.length > 0 ? await readDays(db, sql`entry_day = ${day.day}::date`) : [];
     if (now?.summedAt === day.summedAt) {
       for (const { subject, detail } of details) findings.found({ check: "days", subject, detail });
@@ -36,13 +39,13 @@ async function readDays(db: Db, which: ReturnType<typeof sql>): Promise<Day[]> {
   return rows;
 }
 
-async function verifyDay(db: Db, { day, entries }: Day, findings: Findings): Promise<Detail[]> {
-  const judge = await openDay(db, day);
-  await eachSumOfDay(db, { day, cuts: judge.cuts }, (sum, { fromMs }) => {
+async function verifyDay(db: Db, scope: Scope, { day, entries }: Day, findings: Findings): Promise<Detail[]> {
+  const judge = await openDay(db, day, scope);
+  await eachSumOfDay(db, { day, scope, cuts: judge.cuts }, (sum, { fromMs }) => {
     judge.take(sum, fromMs);
     findings.read(sum.entries);
   });
-  return judge.details(entries);
+  return judge.details(isPart(scope) ? undefined : entries);
 }
 
 type Kept = Owner & LedgerSum & Readonly<{ since: Date; until: Date }>;
@@ -54,12 +57,12 @@ export type DayJudge = Readonly<{
   /** Instants (ms) over which no piece may reach. */
   cuts: ReadonlySet<number>;
   take(sum: OwnerSum, atMs: number): void;
-  /** What is wrong, when all was told. `entries`: how many it was summed with. */
-  details(entries: number): Detail[];
+  /** What is wrong, when all was told. `entries`: how many it was summed with; left out: not all was told. */
+  details(entries: number | undefined): Detail[];
 }>;
 
-export async function openDay(db: Db, day: string): Promise<DayJudge> {
-  const kept = await readKept(db, day);
+export async function openDay(db: Db, day: string, scope: Scope = EVERYTHING): Promise<DayJudge> {
+  const kept = await readKept(db, day, scope);
   const seen = new Map<Kept, Seen>();
   const left = new Map<string, OwnerSum>();
   let read = 0;
@@ -88,7 +91,7 @@ type Compared = Readonly<{
   /** What is in no row, by owner. */
   left: ReadonlyMap<string, OwnerSum>;
   read: number;
-  entries: number;
+  entries: number | undefined;
 }>;
 
 function compare(day: string, { kept, seen, left, read, entries }: Compared): Detail[] {
@@ -97,7 +100,7 @@ function compare(day: string, { kept, seen, left, read, entries }: Compared): De
     const period = owner.periodStart.toISOString();
     details.push({ subject: formatId("sub", owner.subaccountId), detail: `day ${day}, period ${period}: ${detail}` });
   };
-  if (read !== entries)
+  if (entries !== undefined && read !== entries)
     details.push({ subject: day, detail: `it was summed with ${entries} entries, and has ${read}` });
   for (const rows of kept.values()) {
     for (const [i, row] of rows.entries()) {
@@ -121,10 +124,11 @@ const differs = (a: LedgerSum, b: LedgerSum) =>
 type KeptRows = ReadonlyMap<string, readonly Kept[]>;
 
 /** By owner; of each in the order of time. */
-async function readKept(db: Db, day: string): Promise<KeptRows> {
+async function readKept(db: Db, day: string, scope: Scope): Promise<KeptRows> {
   const { rows } = await sql<Kept>`
     select master_id as "masterId", period_start as "periodStart", subaccount_id as "subaccountId", since, until,
            messages, units, corrections
-      from usage_day where entry_day = ${day}::date order by master_id, period_start, subaccount_id, since`.execute(db);
+      from usage_day where entry_day = ${day}::date and ${rowsIn(scope)}
+     order by master_id, period_start, subaccount_id, since`.execute(db);
   return Map.groupBy(rows, ownerKey);
 }

@@ -2,22 +2,24 @@
  * Each stored message is charged once, for each of its recipients, and each charge has its message.
  *
  * Messages are kept for a while only: days whose messages have been purged are passed over. A message and its charge
- * commit together, so each page, one statement, sees both or neither.
+ * commit together, so each page, one statement, sees both or neither. Of a part of the ledger the messages are looked at with whatever has
+ * their ids, and its charges that have none among them.
  */
-import { sql } from "kysely";
+import { type RawBuilder, sql } from "kysely";
 import type { Db } from "../platform/database.ts";
-import { formatId, type MessageId } from "../platform/ids.ts";
+import { BEFORE_ALL, formatId, type MessageId } from "../platform/ids.ts";
+import { idsOfDay, spanOfDay } from "./day-entries.ts";
 import type { Findings } from "./difference.ts";
 import { idAt } from "./ledger.ts";
+import { isPart, messagesIn, type Part, rowsIn, type Scope } from "./scope.ts";
 
 const WINDOW = 5000;
-const DAY_MS = 86_400_000;
 
 type Problem = Readonly<{ id: MessageId; problem: string }>;
 
-export async function verifyMessages(db: Db, findings: Findings): Promise<void> {
+export async function verifyMessages(db: Db, scope: Scope, findings: Findings): Promise<void> {
   for (const day of await keptDays(db)) {
-    const problems = await readDay(db, day, findings);
+    const problems = isPart(scope) ? await readPart(db, scope, day, findings) : await readDay(db, day, findings);
     // Purged while it was read: no message is missing then.
     if (problems.length === 0 || !(await keptDays(db)).includes(day)) continue;
     for (const { id, problem } of problems) {
@@ -26,24 +28,22 @@ export async function verifyMessages(db: Db, findings: Findings): Promise<void> 
   }
 }
 
-/** The UTC days (`20261122`) whose messages and recipients are stored. */
+/** The UTC days whose messages and recipients are stored. */
 async function keptDays(db: Db): Promise<string[]> {
   const { rows } = await sql<{ day: string }>`
-    select right(c.relname, 8) as day from pg_inherits i join pg_class c on c.oid = i.inhrelid
+    select to_date(right(c.relname, 8), 'YYYYMMDD')::text as day from pg_inherits i join pg_class c on c.oid = i.inhrelid
      where i.inhparent in ('message'::regclass, 'recipient'::regclass)
      group by 1 having count(*) = 2 order by 1`.execute(db);
   return rows.map((row) => row.day);
 }
 
 async function readDay(db: Db, day: string, findings: Findings): Promise<Problem[]> {
-  const start = Date.parse(`${day.slice(0, 4)}-${day.slice(4, 6)}-${day.slice(6)}T00:00:00Z`);
-  const to = idAt(start + DAY_MS);
+  const { fromMs, toMs } = spanOfDay(day);
+  const to = idAt(toMs);
   const problems: Problem[] = [];
-  for (let after = idAt(start - 1); after < to; ) {
+  for (let after = idAt(fromMs - 1); after < to; ) {
     const last = await windowEnd(db, after, to);
-    const { rows } = await readWindow(after, last).execute(db);
-    findings.read(rows[0]?.read ?? 0);
-    problems.push(...(rows[0]?.problems ?? []));
+    problems.push(...(await judge(db, within(after, last), findings)));
     after = last;
   }
   return problems;
@@ -60,16 +60,59 @@ async function windowEnd(db: Db, after: string, to: string): Promise<string> {
   return rows[0]?.last ?? to;
 }
 
-const readWindow = (after: string, last: string) => sql<{ read: number; problems: Problem[] }>`
+async function readPart(db: Db, part: Part, day: string, findings: Findings): Promise<Problem[]> {
+  const problems: Problem[] = [];
+  for (let after: string = BEFORE_ALL; ; ) {
+    const { rows } = await sql<{ id: string }>`
+      select id from message where ${messagesIn(part)} and kind = 'submitted' and ${idsOfDay(day)} and id > ${after}::uuid
+       order by id limit ${WINDOW}`.execute(db);
+    await look(rows);
+    const last = rows.at(-1);
+    if (last === undefined || rows.length < WINDOW) break;
+    after = last.id;
+  }
+  const { rows } = await sql<{ id: string }>`
+    select e.id from usage_entry e where ${rowsIn(part, "e")} and e.kind = 'accept' and ${idsOfDay(day, "e.id")}
+       and not exists (select from message where id = e.id and ${idsOfDay(day)} and ${messagesIn(part)} offset 0)`.execute(
+    db,
+  );
+  for (let from = 0; from < rows.length; from += WINDOW) await look(rows.slice(from, from + WINDOW));
+  return problems;
+
+  async function look(some: readonly { id: string }[]): Promise<void> {
+    const ids = some.map(({ id }) => id);
+    if (ids.length > 0) problems.push(...(await judge(db, among(ids, day), findings)));
+  }
+}
+
+/** The rows of a table that are judged together. `id`: the column of the message's id. */
+type Source = (table: "message" | "usage_entry" | "recipient", id: string) => RawBuilder<unknown>;
+
+const within =
+  (after: string, last: string): Source =>
+  (table, id) =>
+    sql`(select * from ${sql.table(table)} where ${sql.ref(id)} > ${after}::uuid and ${sql.ref(id)} <= ${last}::uuid)`;
+
+/** Looked up one by one (`offset 0`): the planner would rather read the whole day. */
+const among =
+  (ids: readonly string[], day: string): Source =>
+  (table, id) =>
+    sql`(select found.* from unnest(${ids}::uuid[]) as wanted (one) cross join lateral (
+          select * from ${sql.table(table)} where ${sql.ref(id)} = wanted.one and ${idsOfDay(day, id)} offset 0) found)`;
+
+async function judge(db: Db, from: Source, findings: Findings): Promise<Problem[]> {
+  const { rows } = await judged(from).execute(db);
+  findings.read(rows[0]?.read ?? 0);
+  return rows[0]?.problems ?? [];
+}
+
+const judged = (from: Source) => sql<{ read: number; problems: Problem[] }>`
   with m as materialized (
-    select id, master_id, subaccount_id, units from message
-     where kind = 'submitted' and id > ${after}::uuid and id <= ${last}::uuid
+    select id, master_id, subaccount_id, units from ${from("message", "id")} x where kind = 'submitted'
   ), e as materialized (
-    select id, master_id, subaccount_id, units, kind from usage_entry
-     where kind <> 'correction' and id > ${after}::uuid and id <= ${last}::uuid
+    select id, master_id, subaccount_id, units, kind from ${from("usage_entry", "id")} x where kind <> 'correction'
   ), r as materialized (
-    select message_id, count(*) as recipients from recipient
-     where message_id > ${after}::uuid and message_id <= ${last}::uuid group by 1
+    select message_id, count(*) as recipients from ${from("recipient", "message_id")} x group by 1
   ), judged as (
     select coalesce(m.id, e.id) as id, case
       when m.id is null then case when e.kind = 'accept' then 'was charged, but is not stored' end

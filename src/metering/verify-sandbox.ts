@@ -7,9 +7,12 @@ import { idsAround } from "./ledger.ts";
 import type { Period } from "./period.ts";
 import type { ArchiveSeen } from "./verify-archive.ts";
 
-/** Of rows of `usage u`: whether it counts sandbox mail, for its subaccount or one of its credentials. */
-export const countsSandbox = sql<boolean>`(exists (select from subaccount s where s.id = u.account_id and s.sandbox)
-  or exists (select from credential c where c.id = u.account_id))`;
+/**
+ * Of rows of `usage u`: whether it counts sandbox mail, for its subaccount or one of its credentials. Looked up row by row (`offset 0`): the
+ * planner would read the subaccounts of all masters for those of one.
+ */
+export const countsSandbox = sql<boolean>`(exists (select from subaccount s where s.id = u.account_id and s.sandbox offset 0)
+  or exists (select from credential c where c.id = u.account_id offset 0))`;
 
 /** In one snapshot, which a message under way is in, or not. */
 export async function verifySandbox(
@@ -24,7 +27,7 @@ export async function verifySandbox(
         where e.master_id = ${masterId} and e.period_start = ${period.start} and e.subaccount_id = b.id and e.kind = 'sandbox'
           and e.id >= ${ids.from}::uuid and e.id < ${ids.to}::uuid) as entries
       from (select coalesce(c.subaccount_id, u.account_id) as id, sum(u.used)::bigint as used
-              from usage u left join credential c on c.id = u.account_id
+              from usage u left join lateral (select subaccount_id from credential where id = u.account_id offset 0) c on true
              where u.master_id = ${masterId} and u.period_start = ${period.start} and ${countsSandbox} group by 1) b`.execute(
     db,
   );

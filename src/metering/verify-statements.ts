@@ -11,7 +11,8 @@ import { formatId, type MasterId, type SubaccountId } from "../platform/ids.ts";
 import type { Findings } from "./difference.ts";
 import { sumArchived } from "./kept-sums.ts";
 import { addAllSums, EMPTY_SUM, type LedgerSum, sumLedger } from "./ledger.ts";
-import { readClosed } from "./read-statement.ts";
+import { readClosed, type StatementRow } from "./read-statement.ts";
+import { isPart, rowsIn, type Scope } from "./scope.ts";
 import {
   addFigures,
   CHAIN_START,
@@ -27,17 +28,10 @@ const PAGE = 200;
 
 type Found = (detail: string) => void;
 
-export async function verifyStatements(db: Db, findings: Findings): Promise<void> {
-  let before: Statement | undefined;
+export async function verifyStatements(db: Db, scope: Scope, findings: Findings): Promise<void> {
+  let before = await readBefore(db, scope);
   for (;;) {
-    let query = db.selectFrom("statement").selectAll().orderBy("master_id").orderBy("period_start").limit(PAGE);
-    if (before !== undefined) {
-      const { masterId, period } = before;
-      query = query.where(({ eb, refTuple, tuple }) =>
-        eb(refTuple("master_id", "period_start"), ">", tuple(masterId, period.start)),
-      );
-    }
-    const rows = await query.execute();
+    const rows = await readPage(db, scope, before);
     for (const row of rows) {
       const statement = await readClosed(db, row);
       const found = (detail: string) =>
@@ -53,14 +47,39 @@ export async function verifyStatements(db: Db, findings: Findings): Promise<void
     }
     if (rows.length < PAGE) break;
   }
-  await verifyNoneLeftOut(db, findings);
+  await verifyNoneLeftOut(db, scope, findings);
+}
+
+async function readPage(db: Db, scope: Scope, before: Statement | undefined): Promise<StatementRow[]> {
+  let query = db.selectFrom("statement").selectAll().where(rowsIn(scope));
+  if (before !== undefined) {
+    const { masterId, period } = before;
+    query = query.where(({ eb, refTuple, tuple }) =>
+      eb(refTuple("master_id", "period_start"), ">", tuple(masterId, period.start)),
+    );
+  }
+  return await query.orderBy("master_id").orderBy("period_start").limit(PAGE).execute();
+}
+
+/** The one to which that of the period must be chained. */
+async function readBefore(db: Db, scope: Scope): Promise<Statement | undefined> {
+  if (!isPart(scope) || scope.period === null) return undefined;
+  const row = await db
+    .selectFrom("statement")
+    .selectAll()
+    .where("master_id", "=", scope.masterId)
+    .where("period_start", "<", scope.period.start)
+    .orderBy("period_start", "desc")
+    .limit(1)
+    .executeTakeFirst();
+  return row === undefined ? undefined : await readClosed(db, row);
 }
 
 /** What was used in a period that no statement is of, though later ones are closed, would never be billed. */
-async function verifyNoneLeftOut(db: Db, findings: Findings): Promise<void> {
+async function verifyNoneLeftOut(db: Db, scope: Scope, findings: Findings): Promise<void> {
   const { rows } = await sql<{ id: MasterId; start: Date; used: number }>`
     select u.account_id as id, u.period_start as start, u.used from usage u
-     where u.account_id = u.master_id and u.used > 0
+     where ${rowsIn(scope, "u")} and u.account_id = u.master_id and u.used > 0
        and u.period_start < (select max(s.period_end) from statement s where s.master_id = u.master_id)
        and not exists (select from statement s where s.master_id = u.master_id and s.period_start = u.period_start)`.execute(
     db,

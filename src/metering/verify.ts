@@ -18,7 +18,8 @@ import type { Db } from "../platform/database.ts";
 import { shareArchive } from "./archive-records.ts";
 import type { Check, Difference, Findings, Progress } from "./difference.ts";
 import type { Month } from "./months.ts";
-import { verifyArchive } from "./verify-archive.ts";
+import { EVERYTHING, isPart, type Scope } from "./scope.ts";
+import { passArchiveOver, verifyArchive } from "./verify-archive.ts";
 import { verifyCounters } from "./verify-counters.ts";
 import { verifyCredits } from "./verify-credits.ts";
 import { verifyDays } from "./verify-days.ts";
@@ -37,11 +38,22 @@ export type LedgerReport = Readonly<{
   found: number;
   /** Archived months whose entries were not read: the sums that are kept of them stood for them. */
   unread: readonly Month[];
+  /** What was looked at, and what of that was not, since it can't be told for a part of the ledger alone. */
+  scope: Scope;
+  leftOut: readonly LeftOut[];
 }>;
+
+/**
+ * `archive`: the files of archived months, their manifests, and corrections of charges in them; `day_totals`: with how many entries a day
+ * was summed; `credit_lots`: lots and packs; `prices`: all but those of the statement; `chain`: the statements but one and its link.
+ */
+export type LeftOut = "archive" | "day_totals" | "credit_lots" | "prices" | "chain";
 
 export type VerifyOptions = Readonly<{
   /** The folder of the archive; left out: its files are not read. */
   archiveDir?: string;
+  /** Left out: everything. Of a part no file of the archive is read. */
+  scope?: Scope;
   onProgress?: (progress: Progress) => void;
 }>;
 
@@ -51,7 +63,11 @@ export function verifyLedger(db: Db, clock: Clock, options: VerifyOptions = {}):
   return shareArchive(db, () => verifyAll(db, clock, options));
 }
 
-async function verifyAll(db: Db, clock: Clock, { archiveDir, onProgress }: VerifyOptions): Promise<LedgerReport> {
+async function verifyAll(
+  db: Db,
+  clock: Clock,
+  { archiveDir, scope = EVERYTHING, onProgress }: VerifyOptions,
+): Promise<LedgerReport> {
   const read: Record<Check, number> = {
     archive: 0,
     counters: 0,
@@ -74,13 +90,21 @@ async function verifyAll(db: Db, clock: Clock, { archiveDir, onProgress }: Verif
       onProgress?.({ check, read: read[check] });
     },
   });
-  const archive = await verifyArchive(db, archiveDir, findingsOf("archive"));
-  await verifyCounters(db, clock, archive, findingsOf("counters"));
-  await verifyEntries(db, archive.horizon, findingsOf("entries"));
-  await verifyMessages(db, findingsOf("messages"));
-  await verifyStatements(db, findingsOf("statements"));
-  await verifyDays(db, findingsOf("days"));
-  await verifyCredits(db, findingsOf("credits"));
-  await verifyPrices(db, findingsOf("prices"));
-  return { ok: found === 0, read, differences, found, unread: archive.unread };
+  const archive = isPart(scope)
+    ? await passArchiveOver(db, scope)
+    : await verifyArchive(db, archiveDir, findingsOf("archive"));
+  await verifyCounters(db, scope, { clock, archive, findings: findingsOf("counters") });
+  await verifyEntries(db, scope, archive.horizon, findingsOf("entries"));
+  await verifyMessages(db, scope, findingsOf("messages"));
+  await verifyStatements(db, scope, findingsOf("statements"));
+  await verifyDays(db, scope, findingsOf("days"));
+  await verifyCredits(db, scope, findingsOf("credits"));
+  if (scope.period === null) await verifyPrices(db, scope, findingsOf("prices"));
+  return { ok: found === 0, read, differences, found, unread: archive.unread, scope, leftOut: leftOutOf(scope) };
+}
+
+function leftOutOf(scope: Scope): LeftOut[] {
+  if (!isPart(scope)) return [];
+  const ofMaster: LeftOut[] = ["archive", "day_totals"];
+  return scope.period === null ? ofMaster : [...ofMaster, "credit_lots", "prices", "chain"];
 }

@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { messageShape } from "../../src/api/message-shape.ts";
 import { periodAt } from "../../src/metering/period.ts";
 import { formatId, type MessageId } from "../../src/platform/ids.ts";
+import { seedMaster } from "../support/accounts.ts";
 import { acceptUnits } from "../support/ledger.ts";
 import { utcMonths } from "../support/submission.ts";
 import { houseWithAccounts, runWith } from "./house.ts";
@@ -129,4 +130,56 @@ test("the ledger is proven; a lie makes the command fail and name it", async () 
   const read = await run("ledger", "verify", "--json");
   expect(read.code).toBe(1);
   expect(JSON.parse(read.out)).toMatchObject({ ok: false, found: 1 });
+});
+
+test("the ledger is proven of one master or of one period of it; the answer names what it is of, and what it is not", async () => {
+  const { json, run, mas, sub, database, env } = await sent();
+  const { masterId: other } = await seedMaster(database);
+  const { start, end } = periodAt(utcMonths, database.clock.now());
+  const date = start.toISOString().slice(0, 10);
+  const verify = (...argv: string[]) => run("ledger", "verify", ...argv);
+  const far = `In order, as far as ${mas} in the period from ${date} 00:00:00Z goes: 1 entries, 0 statements`;
+  expect(await verify("--master", mas, "--period", date)).toMatchObject({
+    code: 0,
+    out: expect.stringMatching(new RegExp(`^${far}.*\nLeft out: the files of archived months.*; prices .*; the chain`)),
+  });
+  expect((await verify("--master", mas)).out).toMatch(new RegExp(`^In order, as far as ${mas} goes: 1 entries`));
+  expect(await json("ledger", "verify", "--master", mas, "--period", date)).toMatchObject({
+    ok: true,
+    scope: { master_id: mas, period: { start: start.toISOString(), end: end.toISOString() } },
+    left_out: ["archive", "day_totals", "credit_lots", "prices", "chain"],
+  });
+  expect(await json("ledger", "verify", "--master", mas)).toMatchObject({
+    scope: { master_id: mas, period: null },
+    left_out: ["archive", "day_totals"],
+  });
+  expect(await json("ledger", "verify")).toMatchObject({ scope: null, left_out: [] });
+
+  const ahead = Math.ceil((end.getTime() - database.clock.now().getTime()) / 3_600_000) + 1;
+  const later = (...argv: string[]) => runWith({ ...env, POSTMETER_CLOCK_OFFSET: `+${ahead}h` }, ...argv);
+  const [{ id }] = JSON.parse((await later("statement", "close", mas, "--json")).out).data;
+  const next = end.toISOString().slice(0, 10);
+  await database.pool.query("update usage set used = used + 1 where account_id <> master_id");
+  const bad = await later("ledger", "verify", "--master", mas, "--period", id);
+  expect(bad.code).toBe(1);
+  expect(bad.out).toContain(`counters  ${sub}  period`);
+  expect(bad.out).toContain(`1 differences, as far as ${mas} in the period from ${date} 00:00:00Z goes; 1 entries`);
+  expect(await verify("--master", mas)).toMatchObject({ code: 1 });
+  expect(await later("ledger", "verify", "--master", mas, "--period", next)).toMatchObject({ code: 0 });
+  expect(await verify("--master", formatId("mas", other))).toMatchObject({ code: 0 });
+
+  const refused = async (...argv: string[]) => {
+    const { code, err } = await verify(...argv);
+    return [code, err];
+  };
+  expect(await refused("--period", date)).toEqual([2, expect.stringContaining("give --master, too")]);
+  expect(await refused("--master", sub)).toEqual([2, expect.stringContaining("It must be an id like mas_")]);
+  expect(await refused("--master", mas, "--period", "yesterday")).toEqual([
+    1,
+    expect.stringContaining("No period starts on yesterday"),
+  ]);
+  expect(await refused("--master", formatId("mas", other), "--period", id)).toEqual([
+    1,
+    "postmeter: There is no such statement of this master.\n",
+  ]);
 });

@@ -8,13 +8,16 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { findMaster } from "../../src/accounts/find.ts";
 import type { MasterPrincipal, Operator } from "../../src/accounts/principal.ts";
 import { listDateUsage } from "../../src/metering/dates-usage.ts";
+import type { Difference } from "../../src/metering/difference.ts";
 import { exportUsage, type UsageRow } from "../../src/metering/export.ts";
 import { periodDate, rulingAnchor } from "../../src/metering/period.ts";
 import { listStatements, readStatement } from "../../src/metering/read-statement.ts";
+import type { Part } from "../../src/metering/scope.ts";
 import { addFigures, NO_FIGURES, type Statement } from "../../src/metering/statement.ts";
 import { groupLines } from "../../src/metering/statement-groups.ts";
 import { verifyLedger } from "../../src/metering/verify.ts";
-import { formatId, type SubaccountId } from "../../src/platform/ids.ts";
+import type { Db } from "../../src/platform/database.ts";
+import { formatId, type MasterId, type SubaccountId } from "../../src/platform/ids.ts";
 import { unguarded } from "../support/tampering.ts";
 import { type History, history, type Played, play } from "./histories.ts";
 
@@ -281,13 +284,42 @@ describe("one number that is wrong is found", () => {
     ["a recipient", `delete from recipient where ${one("recipient")}`, "messages"],
   ]; // biome-ignore format: a table
 
-  test.each(lies)("%s", async (_of, lie, check) => {
+  const ofAllMasters = /^\d{4}-/; // a day
+  const ofNoPeriod = /^(lot|pack)_/;
+  const sorted = (differences: readonly Difference[]) =>
+    differences.map((one) => Object.values(one).join(" ")).toSorted();
+
+  /** What is found in one part after the other. */
+  async function foundIn(db: Db, parts: readonly Part[]): Promise<string[]> {
+    const { clock } = played.database;
+    const reports = [];
+    for (const scope of parts) reports.push(await verifyLedger(db, clock, { scope }));
+    return sorted(reports.flatMap(({ differences }) => differences));
+  }
+
+  async function mastersOf(db: Db): Promise<Part[]> {
+    return (await db.selectFrom("master").select("id").execute()).map(({ id }) => ({ masterId: id, period: null }));
+  }
+
+  async function periodsOf(db: Db): Promise<Part[]> {
+    const { rows } = await sql<{ masterId: MasterId; start: Date; end: Date }>`
+      select master_id as "masterId", period_start as start, period_end as end from usage
+      union select master_id, period_start, period_end from statement`.execute(db);
+    return rows.map(({ masterId, start, end }) => ({ masterId, period: { start, end } }));
+  }
+
+  test.each(lies)("%s is found once, in its part of the ledger", async (_of, lie, check) => {
     const { db, clock } = played.database;
     await unguarded(played.database);
     const lied = db.transaction().execute(async (trx) => {
       expect(Number((await sql.raw(lie).execute(trx)).numAffectedRows)).toBeGreaterThan(0);
       const { differences } = await verifyLedger(trx, clock);
       expect(differences.map((difference) => difference.check)).toContain(check);
+      const told = differences.filter(({ subject }) => !ofAllMasters.test(subject));
+      expect(await foundIn(trx, await mastersOf(trx))).toEqual(sorted(told));
+      expect(await foundIn(trx, await periodsOf(trx))).toEqual(
+        sorted(told.filter(({ subject }) => !ofNoPeriod.test(subject))),
+      );
       throw new Error("taken back");
     });
     await expect(lied).rejects.toThrow("taken back");

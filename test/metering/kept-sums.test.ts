@@ -7,6 +7,7 @@ import { readDailyUsage } from "../../src/metering/daily.ts";
 import { spansWithout, sumPeriod } from "../../src/metering/kept-sums.ts";
 import { spanOf, sumLedger } from "../../src/metering/ledger.ts";
 import { type Period, periodDate, periodStarting } from "../../src/metering/period.ts";
+import { EVERYTHING } from "../../src/metering/scope.ts";
 import { sumDays } from "../../src/metering/sum-days.ts";
 import { verifyDays } from "../../src/metering/verify-days.ts";
 import type { SubaccountId } from "../../src/platform/ids.ts";
@@ -143,7 +144,7 @@ function expectedDays(entries: readonly OldEntry[], id: SubaccountId, period: Pe
 
 async function found({ db }: TestDatabase): Promise<string[]> {
   const details: string[] = [];
-  await verifyDays(db, { found: ({ detail }) => void details.push(detail), read: () => {} });
+  await verifyDays(db, EVERYTHING, { found: ({ detail }) => void details.push(detail), read: () => {} });
   return details;
 }
 

@@ -4,6 +4,7 @@ import { copyFileSync, readFileSync, renameSync, rmSync, writeFileSync } from "n
 import { join } from "node:path";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { beforeAll, expect, test } from "vitest";
+import type { Period } from "../../src/metering/period.ts";
 import { verifyLedger } from "../../src/metering/verify.ts";
 import { formatId } from "../../src/platform/ids.ts";
 import { type FilledLedger, fillArchive, type OpenLedger, openLedger } from "../support/archive.ts";
@@ -289,6 +290,32 @@ test("what the program wrote itself is in order, and all of it is read", async (
     unread: [],
     read: { archive: 7, entries: 2 },
   });
+});
+
+test("of a part of the ledger no file is read: the sums that are kept stand for the entries, and the months are named", async () => {
+  const ledger = await openLedger(filled);
+  const { db, clock, dir, masterId, months } = ledger;
+  const { rows } = await ledger.pool.query<Period>(
+    "select period_start as start, period_end as end from usage where account_id = $1 order by 1",
+    [masterId],
+  );
+  const [second, third, fourth] = rows;
+  rmSync(dir, { recursive: true });
+  const of = (period: Period | null = null) =>
+    verifyLedger(db, clock, { archiveDir: dir, scope: { masterId, period } });
+  const unread = { ok: true, differences: [], leftOut: expect.arrayContaining(["archive"]), read: { archive: 0 } };
+  expect(await of()).toMatchObject({ ...unread, unread: months.slice(0, 3) });
+  expect(await of(second)).toMatchObject({ ...unread, unread: months.slice(0, 3) });
+  expect(await of(third)).toMatchObject({ ...unread, unread: months.slice(1, 3) });
+  expect(await of(fourth)).toMatchObject({ ...unread, unread: [months[2]] });
+  await ledger.pool.query("update usage set used = used + 1 where account_id = $1 and period_start = $2", [
+    masterId,
+    second!.start,
+  ]);
+  const lie = { ok: false, found: 1, differences: [{ check: "counters" }] };
+  expect(await of()).toMatchObject(lie);
+  expect(await of(second)).toMatchObject(lie);
+  expect(await of(third)).toMatchObject({ ok: true });
 });
 
 test("without the archive its files are not asked for, and the sums that are kept stand for them", async () => {

@@ -1,5 +1,6 @@
 /** `ledger verify` holds every kept sum against the entries: each lie about a summed day is found and named. */
 import { beforeAll, expect, test } from "vitest";
+import { EVERYTHING, type Scope } from "../../src/metering/scope.ts";
 import { sumDays } from "../../src/metering/sum-days.ts";
 import { verifyDays } from "../../src/metering/verify-days.ts";
 import { formatId, type MasterId, type SubaccountId } from "../../src/platform/ids.ts";
@@ -9,18 +10,21 @@ import { addEntries, makeDays, type OldEntry, partitionOf } from "../support/old
 import { putBack } from "../support/tampering.ts";
 
 const period = { start: new Date("2026-06-01T04:00:00Z"), end: new Date("2026-07-01T04:00:00Z") };
+const earlier = { start: new Date("2026-05-01T04:00:00Z"), end: period.start };
 const day = "2026-06-10";
 const at = (time: string) => Date.parse(`${day}T${time}Z`);
 
 let database: TestDatabase;
 let masterId: MasterId;
 let subaccountId: SubaccountId;
+let otherId: MasterId;
 
 /** In New York the day is cut at four o'clock. */
 beforeAll(async () => {
   database = await testDatabase();
   ({ masterId } = await seedMaster(database, { timeZone: "America/New_York" }));
   subaccountId = await seedSubaccount(database, masterId);
+  ({ masterId: otherId } = await seedMaster(database, { timeZone: "America/New_York" }));
   await makeDays(database, at("00:00:00"), at("00:00:00"));
   await addEntries(database, [
     entry("02:00:00", 5),
@@ -35,10 +39,10 @@ const entry = (time: string, units: number, kind: OldEntry["kind"] = "accept"): 
   return { atMs: at(time), masterId, subaccountId, periodStart: period.start, units, kind };
 };
 
-async function verified(db = database.db) {
+async function verified(db = database.db, scope: Scope = EVERYTHING) {
   const differences: { subject: string; detail: string }[] = [];
   let read = 0;
-  await verifyDays(db, {
+  await verifyDays(db, scope, {
     found: ({ check: _, ...difference }) => void differences.push(difference),
     read: (rows) => {
       read += rows;
@@ -49,6 +53,11 @@ async function verified(db = database.db) {
 
 test("what the job has made is in order, and all entries of the day are read", async () => {
   expect(await verified()).toEqual({ differences: [], read: 4 });
+  const { db } = database;
+  expect(await verified(db, { masterId, period: null })).toEqual({ differences: [], read: 4 });
+  expect(await verified(db, { masterId, period })).toEqual({ differences: [], read: 4 });
+  expect(await verified(db, { masterId: otherId, period })).toEqual({ differences: [], read: 0 });
+  expect(await verified(db, { masterId, period: earlier })).toEqual({ differences: [], read: 0 });
 });
 
 const early = "the sum from 2026-06-10T00:00:00.000Z to 2026-06-10T04:00:00.000Z";
@@ -139,7 +148,7 @@ test.for<[lie: string, deeds: readonly (string | (() => OldEntry))[], details: r
     ["update usage_entry set units = 50 where units = 5"],
     [`${early} says 2 messages, 6 units, 0 corrections; the entries 2 messages, 51 units, 0 corrections`],
   ],
-])("%s is found, and nothing else", async ([, deeds, details]) => {
+])("%s is found, and nothing else, in its part alone", async ([lie, deeds, details]) => {
   await tampered(async () => {
     for (const deed of deeds) {
       if (typeof deed === "string") await database.pool.query(deed);
@@ -156,9 +165,21 @@ test.for<[lie: string, deeds: readonly (string | (() => OldEntry))[], details: r
     );
     expect(differences).toHaveLength(expected.length);
     for (const one of expected) expect(differences).toContainEqual(one);
+    const { db } = database;
+    const parts = differences.filter(({ subject }) => subject !== day); // with how many entries it was summed is said of all masters
+    expect((await verified(db, { masterId, period: null })).differences).toEqual(parts);
+    expect((await verified(db, { masterId: otherId, period: null })).differences).toEqual([]);
+    const [may, june] = [of(parts, "2026-05"), of(parts, "2026-06")];
+    expect(may).toHaveLength(lie === "a row of another period" ? 1 : 0);
+    expect((await verified(db, { masterId, period })).differences).toEqual(june);
+    // The days of this one end before the day.
+    expect((await verified(db, { masterId, period: earlier })).differences).toEqual([]);
   });
   expect((await verified()).differences).toEqual([]);
 });
+
+const of = (differences: readonly { detail: string }[], month: string) =>
+  differences.filter(({ detail }) => detail.includes(`period ${month}-01`));
 
 test("the subject is the subaccount whose sum it is", async () => {
   await tampered(async () => {
