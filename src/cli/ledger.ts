@@ -67,7 +67,8 @@ function shownReport({ ok, read, differences, found, unread, scope, leftOut }: L
   const more = found > differences.length ? `\n... and ${found - differences.length} more` : "";
   const far = farOf(scope);
   const well = far === undefined ? "The ledger is in order" : `In order, ${far}`;
-  const wrong = far === undefined ? `${found} differences` : `${found} differences, ${far}`;
+  const many = found === 1 ? "1 difference" : `${found} differences`;
+  const wrong = far === undefined ? many : `${many}, ${far}`;
   const out = leftOut.length > 0 ? `\nLeft out: ${leftOut.map((one) => LEFT_OUT[one]).join("; ")}.` : "";
   const text = ok
     ? `${well}: ${counted}.${out}`

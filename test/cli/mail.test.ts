@@ -163,7 +163,7 @@ test("the ledger is proven of one master or of one period of it; the answer name
   const bad = await later("ledger", "verify", "--master", mas, "--period", id);
   expect(bad.code).toBe(1);
   expect(bad.out).toContain(`counters  ${sub}  period`);
-  expect(bad.out).toContain(`1 differences, as far as ${mas} in the period from ${date} 00:00:00Z goes; 1 entries`);
+  expect(bad.out).toContain(`1 difference, as far as ${mas} in the period from ${date} 00:00:00Z goes; 1 entries`);
   expect(await verify("--master", mas)).toMatchObject({ code: 1 });
   expect(await later("ledger", "verify", "--master", mas, "--period", next)).toMatchObject({ code: 0 });
   expect(await verify("--master", formatId("mas", other))).toMatchObject({ code: 0 });
