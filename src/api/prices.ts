@@ -1,4 +1,5 @@
 /** What an account pays by: what the operator asks of a master, and a master of a subaccount. */
+import type { z } from "@hono/zod-openapi";
 import type { Principal } from "../accounts/principal.ts";
 import type { Clock } from "../platform/clock.ts";
 import type { Db } from "../platform/database.ts";
@@ -17,91 +18,70 @@ const given =
   "A card is given in the version that it has now. A price rules from a whole second on; what it comes to in a period is reckoned by the second.";
 
 export function priceEndpoints(deps: Deps): Endpoint[] {
-  return [...ofSubaccounts(deps), ...ofMasters(deps), ofCaller(deps)];
-}
-
-function ofSubaccounts({ clock }: Deps): Endpoint[] {
-  const one = { tag, params: idParams("sub"), status: 200, answer: priceShape } as const;
-  const path = "/v1/subaccounts/{id}/price";
-  const changing = { who: owners, scopes: [] } as const;
   return [
-    endpoint(
-      { ...one, method: "get", path, summary: "What a subaccount pays by", access: { who: owners, scopes } },
-      ({ db, principal, params }) => shown(db, principal, { subaccount: params.id }, clock),
-    ),
-    endpoint(
-      {
-        ...one,
-        method: "put",
-        path,
+    ...ofPayers(deps, {
+      params: idParams("sub"),
+      at: "/v1/subaccounts/{id}",
+      who: owners,
+      payer: (subaccount) => ({ subaccount }),
+      show: { summary: "What a subaccount pays by" },
+      give: {
         summary: "Give a subaccount a rate card or a discount",
         description: `${given} Without a card it pays its plan's price, else what the master's default says.`,
-        access: changing,
-        body: priceChange,
       },
-      async ({ db, principal, params, body, ifMatch }) => {
-        const payer = { subaccount: params.id };
-        const version = await versionFor(ifMatch, async () => (await readPrice(db, principal, payer, clock)).choice);
-        await choosePrice(db, principal, payer, changeOf(body), { version }, clock);
-        return shown(db, principal, payer, clock);
-      },
-    ),
-    endpoint(
-      {
-        ...one,
-        method: "delete",
-        path: "/v1/subaccounts/{id}/next_price",
+      callOff: {
         summary: "Call off the card or discount that was to rule from the next period",
         description: "A plan that is to take over is called off by `DELETE /v1/subaccounts/{id}/next_plan`.",
-        access: changing,
       },
-      async ({ db, principal, params }) => {
-        const payer = { subaccount: params.id };
-        await cancelNextPrice(db, principal, payer, clock);
-        return shown(db, principal, payer, clock);
-      },
-    ),
+    }),
+    ...ofPayers(deps, {
+      params: idParams("mas"),
+      at: "/v1/masters/{id}",
+      who: operatorOnly,
+      payer: (master) => ({ master }),
+      show: { summary: "What a master pays by" },
+      give: { summary: "Give a master a rate card of the operator, or a discount", description: given },
+      callOff: { summary: "Call off what was to rule for a master from the next period" },
+    }),
+    ofCaller(deps),
   ];
 }
 
-function ofMasters({ clock }: Deps): Endpoint[] {
-  const one = { tag, params: idParams("mas"), status: 200, answer: priceShape } as const;
-  const path = "/v1/masters/{id}/price";
-  const changing = { who: operatorOnly, scopes: [] } as const;
+type Texts = Readonly<{ summary: string; description?: string }>;
+type Payers<Id> = Readonly<{
+  params: z.ZodType<{ id: Id }>;
+  at: `/v1/${string}`;
+  who: typeof owners | typeof operatorOnly;
+  payer(id: Id): Payer;
+  show: Texts;
+  give: Texts;
+  callOff: Texts;
+}>;
+
+function ofPayers<Id>({ clock }: Deps, { params, at, who, payer, show, give, callOff }: Payers<Id>): Endpoint[] {
+  const one = { tag, params, status: 200, answer: priceShape } as const;
+  const path = `${at}/price` as const;
+  const changing = { who, scopes: [] } as const;
   return [
-    endpoint(
-      { ...one, method: "get", path, summary: "What a master pays by", access: { who: operatorOnly, scopes } },
-      ({ db, principal, params }) => shown(db, principal, { master: params.id }, clock),
+    endpoint({ ...one, ...show, method: "get", path, access: { who, scopes } }, ({ db, principal, params: { id } }) =>
+      shown(db, principal, payer(id), clock),
     ),
     endpoint(
-      {
-        ...one,
-        method: "put",
-        path,
-        summary: "Give a master a rate card of the operator, or a discount",
-        description: given,
-        access: changing,
-        body: priceChange,
-      },
-      async ({ db, principal, params, body, ifMatch }) => {
-        const payer = { master: params.id };
-        const version = await versionFor(ifMatch, async () => (await readPrice(db, principal, payer, clock)).choice);
-        await choosePrice(db, principal, payer, changeOf(body), { version }, clock);
-        return shown(db, principal, payer, clock);
+      { ...one, ...give, method: "put", path, access: changing, body: priceChange },
+      async ({ db, principal, params: { id }, body, ifMatch }) => {
+        const version = await versionFor(
+          ifMatch,
+          async () => (await readPrice(db, principal, payer(id), clock)).choice,
+        );
+        await choosePrice(db, principal, payer(id), changeOf(body), { version }, clock);
+        return shown(db, principal, payer(id), clock);
       },
     ),
     endpoint(
-      {
-        ...one,
-        method: "delete",
-        path: "/v1/masters/{id}/next_price",
-        summary: "Call off what was to rule for a master from the next period",
-        access: changing,
-      },
-      async ({ db, principal, params }) => {
-        const payer = { master: params.id };
-        await cancelNextPrice(db, principal, payer, clock);
-        return shown(db, principal, payer, clock);
+      { ...one, ...callOff, method: "delete", path: `${at}/next_price` as const, access: changing },
+      async ({ db, principal, params: { id } }) => {
+        await cancelNextPrice(db, principal, payer(id), clock);
+        return shown(db, principal, payer(id), clock);
       },
     ),
   ];
