@@ -265,6 +265,8 @@ describe("one number that is wrong is found", () => {
     ["a master's counter", `update usage set used = used - 1 where ${one("usage", "account_id = master_id and used > 0")}`, "counters"],
     ["a top-up", "update top_up set units = units + 1", "counters"],
     ["credits of the journal", `update credit_entry set units = units - 1 where ${one("credit_entry", "units > 1")}`, "credits"],
+    ["more credits than a message has units", `update credit_entry set units = units + 100 where ${one("credit_entry")}`, "credits"],
+    ["units of a pack", `update credit_pack set units = 1 where ${one("credit_pack")}`, "credits"],
     ["credits of a lot", "update credit_lot set spent = spent - 1 where spent > 0", "credits"],
     ["credits of a row", `update usage set credit_used = credit_used - 1 where ${one("usage", "credit_used > 0")}`, "credits"],
     ["units of a line", `update statement_line set units = units + 1 where ${one("statement_line")}`, "statements"],

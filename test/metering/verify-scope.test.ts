@@ -35,6 +35,11 @@ beforeAll(async () => {
   const { id: messageId } = accepted as { id: MessageId };
   await acceptUnits(start, { masterId, subaccountId }, 4, calendar);
   await addCorrection(start.db, operator, { messageId, units: -2, note: "ours" }, start.clock);
+  await start.pool.query(
+    `with pack as (insert into credit_pack values (gen_random_uuid(), $1, 10, null, null, pm_now()) returning id)
+     insert into credit_lot select gen_random_uuid(), id, $1, $2, 10, 0, null, pm_now() from pack`,
+    [masterId, subaccountId],
+  );
   await acceptUnits(start, { masterId: bigId, subaccountId: await seedSubaccount(start, bigId) }, 1);
   await fill(start, bigId);
   database = await later(start, 40 * 86_400_000);
