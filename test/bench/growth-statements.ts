@@ -99,6 +99,9 @@ async function seedMonthBefore(pool: Pool, say: Say): Promise<void> {
          from (select id from master where name like 'Reseller %' union all select own_subaccount_id from master where name like 'Reseller %') a,
               bench.period() p, usage_terms(a.id, p.starts - interval '1 month') t`,
     );
+    await client.query(
+      "insert into statement_due select id, 'infinity' from master where name like 'Reseller %'", // the job leaves them alone until then
+    );
     for (const parent of ["message", "body", "recipient"]) await client.query(`drop table if exists ${parent}_${name}`);
     await client.query("analyze usage, usage_entry");
   } finally {
@@ -106,19 +109,7 @@ async function seedMonthBefore(pool: Pool, say: Say): Promise<void> {
   }
 }
 
-/** As the hour after midnight does it to all at once: they are a month older, and nobody has reckoned what is due. */
+/** As the hour after midnight does it to all at once. */
 async function makeDue(pool: Pool): Promise<void> {
-  const client = await pool.connect();
-  try {
-    await client.query("begin");
-    await client.query("alter table master disable trigger user");
-    await client.query("update master set created_at = created_at - interval '1 month' where name like 'Reseller %'");
-    await client.query("alter table master enable trigger user");
-    await client.query(
-      "delete from statement_due where master_id in (select id from master where name like 'Reseller %')",
-    );
-    await client.query("commit");
-  } finally {
-    client.release(true);
-  }
+  await pool.query("delete from statement_due where due_at = 'infinity'");
 }
