@@ -193,6 +193,7 @@ describe.skipIf(!php)("the module", () => {
     expect(made.logged).toMatch(/"password":"\*\*\*"/);
     expect(made.logged + signOn.logged).not.toContain(made.saved.Password);
     expect(signOn.logged).toMatch(/"url":"\*\*\*"/);
+    expect(made.logged).toMatch(/"log_in_url":"\*\*\*"/);
     expect(signOn.answer).toMatchObject({ success: true, redirectTo: expect.stringMatching(/^https:/) });
     expect((await run(master, "TerminateAccount")).answer).toBe("success");
     expect((await run(master, "ServiceSingleSignOn")).answer).toMatchObject({

@@ -188,7 +188,8 @@ function postmeter_ask(array $params, $name, array $values = [])
     }
     $answer = json_decode($text, true);
     if (function_exists('logModuleCall')) {
-        $secrets = [$params['serveraccesshash'], $answer['credential']['password'] ?? null, $answer['url'] ?? null];
+        $links = [$answer['url'] ?? null, $answer['hand_over']['log_in_url'] ?? null];
+        $secrets = [$params['serveraccesshash'], $answer['credential']['password'] ?? null, ...$links];
         logModuleCall('postmeter', $name, $options[CURLOPT_POSTFIELDS] ?? '', $text, '', array_values(array_filter($secrets)));
     }
     if ($status >= 300) {
