@@ -13,7 +13,6 @@ import {
 } from "../metering/statement.ts";
 import { statementCsv } from "../metering/statement-csv.ts";
 import { groupLines, onlyProfile, type StatementGroup } from "../metering/statement-groups.ts";
-import { Fault } from "../platform/errors.ts";
 import { accountPrice, exampleLineMoney, exampleSums, money } from "./amount-shape.ts";
 import type { Deps } from "./deps.ts";
 import { type Content, type Endpoint, endpoint } from "./endpoint.ts";
@@ -205,7 +204,6 @@ const types: Record<string, string> = { csv: "text/csv", html: "text/html", txt:
 function sealed(statement: Statement, profile: string | undefined): Content {
   if (profile !== undefined)
     throw invalidQuery("billing_profile", "The hash covers the whole statement; leave this out.");
-  if (statement.id === null) throw new Fault("conflict", "A preview has no hash yet; it gets one when it is closed.");
   const bytes = Buffer.from(sealedText(statement));
   return { type: "text/plain; charset=utf-8", bytes, fileName: fileName(statement, "txt") };
 }

@@ -94,17 +94,7 @@ function showRow({ date, subaccountId, externalId, name, messages, units, correc
 
 /** In the order of the shape. */
 function cellsOf(row: DateUsage): (string | number)[] {
-  const { external_id: externalId, name, ...shown } = showRow(row);
-  return Object.values({
-    date: shown.date,
-    subaccount_id: shown.subaccount_id,
-    external_id: externalId === null ? "" : csvText(externalId),
-    name: csvText(name),
-    ...{
-      messages: shown.messages,
-      units: shown.units,
-      corrections: shown.corrections,
-      billed_units: shown.billed_units,
-    },
-  });
+  const { externalId, name } = row;
+  const quoted = { external_id: externalId === null ? "" : csvText(externalId), name: csvText(name) };
+  return Object.values({ ...showRow(row), ...quoted });
 }

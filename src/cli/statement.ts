@@ -14,7 +14,6 @@ import {
 } from "../metering/statement.ts";
 import { statementCsv } from "../metering/statement-csv.ts";
 import { groupLines, onlyProfile } from "../metering/statement-groups.ts";
-import { Fault } from "../platform/errors.ts";
 import { formatId, type MasterId } from "../platform/ids.ts";
 import * as input from "./input.ts";
 import { facts, instant, table } from "./layout.ts";
@@ -84,18 +83,13 @@ function addShow(statement: Command, cli: Cli): void {
     .action((masterId: MasterId, name: string, options: ShowOptions) =>
       runWith(cli, options, async ({ db, clock }) => {
         const whole = await readStatement(db, operator, name, clock, masterId);
-        if (options.sealed) return { json: null, text: sealedOf(whole) };
+        if (options.sealed) return { json: null, text: sealedText(whole).trimEnd() }; // its last end of line is the output's own
         const profile = options.billingProfile;
         const statement = profile === undefined ? whole : onlyProfile(whole, profile === "" ? null : profile);
         if (options.csv) return { json: null, text: statementCsv(statement) };
         return shownStatement(statement);
       }),
     );
-}
-
-function sealedOf(statement: Statement): string {
-  if (statement.id === null) throw new Fault("conflict", "A preview has no hash yet; it gets one when it is closed.");
-  return sealedText(statement).trimEnd(); // its last end of line is the output's own
 }
 
 function addClose(statement: Command, cli: Cli): void {

@@ -7,6 +7,7 @@
  * figures and lines; the chain hash covers the statement before it too, so that none can be changed or taken out unseen.
  */
 import { createHash } from "node:crypto";
+import { Fault } from "../platform/errors.ts";
 import type { MasterId, StatementId, SubaccountId } from "../platform/ids.ts";
 import { shares } from "../prices/money.ts";
 import type { Period } from "./period.ts";
@@ -124,15 +125,21 @@ export function addFigures(a: StatementFigures, b: StatementFigures): StatementF
 
 type Hashed = Omit<Statement, Exclude<Seal, "number">>;
 
-/** What its hash covers: one JSON array per line of text, first the statement's figures, then its parts (docs/audit.md). */
-export function sealedText(statement: Hashed): string {
+/** One JSON array per line of text: first the statement's figures, then its parts (docs/audit.md). */
+function textOf(statement: Hashed): string {
   const rows = statement.format === 1 ? firstFormat(statement) : secondFormat(statement);
   return rows.map((row) => `${JSON.stringify(row)}\n`).join("");
 }
 
+/** What its hash covers. @throws Fault conflict for a preview */
+export function sealedText(statement: Statement): string {
+  if (statement.id === null) throw new Fault("conflict", "A preview has no hash yet; it gets one when it is closed.");
+  return textOf(statement);
+}
+
 /** SHA-256. */
 export function hashLines(statement: Hashed): Buffer {
-  return createHash("sha256").update(sealedText(statement)).digest();
+  return createHash("sha256").update(textOf(statement)).digest();
 }
 
 type Rows = (readonly unknown[])[];
